@@ -1,0 +1,299 @@
+/* reads.c - get, list, head, status: asked, waited for, answered. */
+#include "api/shell.h"
+
+#include "protocol/wire.h"
+
+#include <assert.h>
+
+enum { READ_ANSWER_MS = 10000, STATUS_ANSWER_MS = 300 };
+
+static uint64_t now_ms(const struct api *api)
+{
+    return api->base.loop.now_ms;
+}
+
+void reads_ask(struct api *api, struct wait *wait)
+{
+    struct message message = {.type = MESSAGE_READ, .read = wait->ask.read};
+    message.read.ticket = wait->ticket;
+    if (wait->ask.has_since_hash)
+        message.read.since_hash = SPAN(wait->ask.since_hash, HASH_SIZE);
+    wait->state = WAIT_PAGE;
+    wait->deadline_ms = now_ms(api) + READ_ANSWER_MS;
+    if (link_send(&api->keeper, 0, &message) == ERR_NONE)
+        return;
+    api_refuse(api, &wait->route, wait->request, ERR_NOT_READY, "storage is starting");
+    waits_remove(&api->waits, wait);
+}
+
+static void begin(struct api *api, const struct door_route *route, uint64_t request,
+                  enum message_type verb, const struct request_read *ask)
+{
+    struct wait *wait;
+    api->reads++;
+    enum err err = waits_add(&api->waits, route, request, verb, ask, &wait);
+    if (err != ERR_NONE) {
+        api_refuse(api, route, request, err, NULL);
+        return;
+    }
+    wait->poll_until_ms = ask->block_ms > 0 ? now_ms(api) + ask->block_ms : 0;
+    if (ask->wait_for <= api->standing.last_id) {
+        reads_ask(api, wait);
+        return;
+    }
+    wait->state = WAIT_ID;
+    wait->deadline_ms = now_ms(api) + WAITS_ID_MS;
+}
+
+void reads_get(struct api *api, const struct door_route *route, const struct message *message)
+{
+    struct request_read ask;
+    struct refusal refusal = request_get(&api->standing, &message->get, &ask);
+    if (refusal.err != ERR_NONE)
+        api_refuse(api, route, message->request, refusal.err, refusal.detail);
+    else
+        begin(api, route, message->request, MESSAGE_GET, &ask);
+}
+
+void reads_list(struct api *api, const struct door_route *route, const struct message *message)
+{
+    struct request_read ask;
+    struct refusal refusal = request_list(&api->standing, &message->list, &ask);
+    if (refusal.err != ERR_NONE)
+        api_refuse(api, route, message->request, refusal.err, refusal.detail);
+    else
+        begin(api, route, message->request, MESSAGE_LIST, &ask);
+}
+
+static void answer_head_now(struct api *api, const struct door_route *route, uint64_t request)
+{
+    struct message answer;
+    answer_head(&api->standing, &api->texts, &answer);
+    api_answer(api, route, request, &answer);
+}
+
+void reads_head(struct api *api, const struct door_route *route, const struct message *message)
+{
+    struct request_read ask = {.wait_for = message->head.min_id};
+    if (!api->standing.storage_up)
+        api_refuse(api, route, message->request, ERR_NOT_READY, "storage is starting");
+    else if (ask.wait_for <= api->standing.last_id)
+        answer_head_now(api, route, message->request);
+    else
+        begin(api, route, message->request, MESSAGE_HEAD, &ask);
+}
+
+/* ---- pages ------------------------------------------------------------------------------------
+ */
+
+/* An empty page at the end of the log, and the client wants to wait. */
+static bool must_poll(const struct api *api, const struct wait *wait,
+                      const struct message_page *page)
+{
+    return wait->poll_until_ms > now_ms(api) && page->error.size == 0 && page->count == 0 &&
+           page->at_end && wait->ask.read.before == 0;
+}
+
+/* What was applied while storage read is not missed: the page says how far it looked. */
+static void park(struct api *api, struct wait *wait, const struct message_page *page)
+{
+    api->polls++;
+    if (page->last_id < api->standing.last_id) {
+        reads_ask(api, wait);
+        return;
+    }
+    wait->state = WAIT_MATCH;
+    wait->deadline_ms = wait->poll_until_ms;
+}
+
+void reads_page(struct api *api, const struct message *message)
+{
+    const struct message_page *page = &message->page;
+    struct wait *wait = waits_by_ticket(&api->waits, page->ticket);
+    struct message answer;
+    if (wait == NULL || wait->state != WAIT_PAGE)
+        return;
+    if (wait->verb == MESSAGE_PUT) {
+        writes_page(api, wait, page);
+        return;
+    }
+    if (must_poll(api, wait, page)) {
+        park(api, wait, page);
+        return;
+    }
+    answer_page(&api->standing, wait->verb, page, &api->texts, &answer);
+    api_answer(api, &wait->route, wait->request, &answer);
+    waits_remove(&api->waits, wait);
+}
+
+void reads_effect(struct api *api, const struct effect *effect)
+{
+    for (uint32_t i = 0; i < api->waits.high; i++) {
+        struct wait *wait = api->waits.slots[i];
+        if (wait != NULL && wait->state == WAIT_MATCH && waits_matches(wait, effect))
+            wait->deadline_ms = 0; /* reads_wake asks storage, once per turn */
+    }
+}
+
+/* The id that was waited for is here: a head is answered, the rest asks storage. */
+static void arrive(struct api *api, struct wait *wait)
+{
+    if (wait->verb != MESSAGE_HEAD) {
+        reads_ask(api, wait);
+        return;
+    }
+    answer_head_now(api, &wait->route, wait->request);
+    waits_remove(&api->waits, wait);
+}
+
+void reads_wake(struct api *api)
+{
+    for (uint32_t i = 0; i < api->waits.high; i++) {
+        struct wait *wait = api->waits.slots[i];
+        if (wait == NULL)
+            continue;
+        if (wait->state == WAIT_ID && wait->ask.wait_for <= api->standing.last_id)
+            arrive(api, wait);
+        else if (wait->state == WAIT_MATCH && wait->deadline_ms == 0)
+            reads_ask(api, wait);
+    }
+}
+
+/* ---- status -----------------------------------------------------------------------------------
+ */
+
+static void pack_own_counters(const struct api *api, struct bytes *out)
+{
+    wire_pack_map(out, 14);
+    wire_pack_counter(out, "puts", api->puts);
+    wire_pack_counter(out, "puts_done", api->puts_done);
+    wire_pack_counter(out, "puts_refused", api->puts_refused);
+    wire_pack_counter(out, "puts_open", api->puts_open);
+    wire_pack_counter(out, "proposed_again", api->proposed_again);
+    wire_pack_counter(out, "reads", api->reads);
+    wire_pack_counter(out, "polls", api->polls);
+    wire_pack_counter(out, "waiting_writes", api->session.count);
+    wire_pack_counter(out, "waiting_reads", api->waits.count);
+    wire_pack_counter(out, "topics", api->feed.count);
+    wire_pack_counter(out, "asks_received", api->door.received);
+    wire_pack_counter(out, "asks_refused", api->door.refused);
+    wire_pack_counter(out, "answers_lost", api->door.lost);
+    wire_pack_counter(out, "published", api->door.published);
+}
+
+static void pack_part(struct bytes *out, const char *name, const struct bytes *map)
+{
+    wire_pack_text(out, SPAN_TEXT(name));
+    if (map->size > 0)
+        bytes_append_span(out, bytes_span(map));
+    else
+        wire_pack_map(out, 0);
+}
+
+static void answer_status_now(struct api *api, struct wait *wait)
+{
+    struct message answer;
+    SCOPED(bytes) own = {0};
+    SCOPED(bytes) processes = {0};
+    pack_own_counters(api, &own);
+    wire_pack_map(&processes, 3);
+    pack_part(&processes, "api", &own);
+    pack_part(&processes, "consensus", &wait->counted);
+    pack_part(&processes, "storage", &wait->tallied);
+    answer_status(&api->standing, api->base.name, &api->texts, &answer);
+    answer.status_is.processes = bytes_span(&processes);
+    api_answer(api, &wait->route, wait->request, &answer);
+    waits_remove(&api->waits, wait);
+}
+
+void reads_status(struct api *api, const struct door_route *route, const struct message *message)
+{
+    struct wait *wait;
+    struct message count = {.type = MESSAGE_COUNT}, tally = {.type = MESSAGE_TALLY};
+    enum err err = waits_add(&api->waits, route, message->request, MESSAGE_STATUS, NULL, &wait);
+    if (err != ERR_NONE) {
+        api_refuse(api, route, message->request, err, NULL);
+        return;
+    }
+    wait->state = WAIT_PAGE;
+    wait->deadline_ms = now_ms(api) + STATUS_ANSWER_MS;
+    wait->has_counted = link_send(&api->consensus, 0, &count) != ERR_NONE;
+    wait->has_tallied = link_send(&api->keeper, 0, &tally) != ERR_NONE;
+    if (wait->has_counted && wait->has_tallied)
+        answer_status_now(api, wait);
+}
+
+/* The counters serve every status that waits: they are of this moment. */
+static void share_counters(struct api *api, struct span counters, bool counted)
+{
+    for (uint32_t i = 0; i < api->waits.high; i++) {
+        struct wait *wait = api->waits.slots[i];
+        if (wait == NULL || wait->verb != MESSAGE_STATUS)
+            continue;
+        struct bytes *place = counted ? &wait->counted : &wait->tallied;
+        bytes_clear(place);
+        bytes_append_span(place, counters);
+        wait->has_counted = wait->has_counted || counted;
+        wait->has_tallied = wait->has_tallied || !counted;
+        if (wait->has_counted && wait->has_tallied)
+            answer_status_now(api, wait);
+    }
+}
+
+void reads_counted(struct api *api, const struct message *message)
+{
+    share_counters(api, message->counted.counters, true);
+}
+
+void reads_tallied(struct api *api, const struct message *message)
+{
+    share_counters(api, message->tallied.counters, false);
+}
+
+/* ---- ends -------------------------------------------------------------------------------------
+ */
+
+/* An id that does not come: it is above the head, or this node is behind. */
+static void give_up_on_id(struct api *api, struct wait *wait)
+{
+    const struct standing *standing = &api->standing;
+    bool caught_up = standing->leader != 0 && standing->applied_index >= standing->leader_commit;
+    api_refuse(api, &wait->route, wait->request, caught_up ? ERR_AHEAD : ERR_BEHIND, NULL);
+    waits_remove(&api->waits, wait);
+}
+
+static void end(struct api *api, struct wait *wait)
+{
+    if (wait->state == WAIT_ID) {
+        give_up_on_id(api, wait);
+    } else if (wait->verb == MESSAGE_STATUS) {
+        answer_status_now(api, wait);
+    } else if (wait->state == WAIT_MATCH) {
+        reads_ask(api, wait); /* the poll's time is over: the page that comes is the answer */
+    } else {
+        api_refuse(api, &wait->route, wait->request,
+                   wait->verb == MESSAGE_PUT ? ERR_OPEN : ERR_TIMEOUT, NULL);
+        waits_remove(&api->waits, wait);
+    }
+}
+
+void reads_expire(struct api *api)
+{
+    for (uint32_t i = 0; i < api->waits.high; i++) {
+        struct wait *wait = api->waits.slots[i];
+        if (wait != NULL && wait->deadline_ms <= now_ms(api))
+            end(api, wait);
+    }
+}
+
+void reads_storage_lost(struct api *api)
+{
+    for (uint32_t i = 0; i < api->waits.high; i++) {
+        struct wait *wait = api->waits.slots[i];
+        if (wait == NULL || wait->verb == MESSAGE_STATUS)
+            continue;
+        api_refuse(api, &wait->route, wait->request,
+                   wait->verb == MESSAGE_PUT ? ERR_OPEN : ERR_NOT_READY, "storage was restarted");
+        waits_remove(&api->waits, wait);
+    }
+}

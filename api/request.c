@@ -1,0 +1,139 @@
+/* request.c - checks asks; see request.h. */
+#include "api/request.h"
+
+#define ALLOWED              ((struct refusal){ERR_NONE, NULL})
+#define REFUSED(err, detail) ((struct refusal){err, detail})
+
+/* A body that lies about its inside is refused by apply too, the same everywhere; here the
+ * client learns it without a record in the log. */
+static struct refusal check_body(struct span body, uint32_t *count)
+{
+    const char *detail = NULL;
+    enum err err = change_body_check(body, &change_limits_default, count, &detail);
+    return REFUSED(err, detail);
+}
+
+struct refusal request_put(const struct standing *standing, const struct message_put *put,
+                           struct entry *entry)
+{
+    if (put->txid.size != TXID_SIZE)
+        return REFUSED(ERR_BAD_REQUEST, "txid: 16 random bytes, drawn before the first send");
+    if (put->body.size == 0)
+        return REFUSED(ERR_BAD_REQUEST, "body: a msgpack map with changes");
+    if (!standing->storage_up || !standing->consensus_up)
+        return REFUSED(ERR_NOT_READY,
+                       standing->storage_up ? "consensus is starting" : "storage is starting");
+    if (standing->ts == 0)
+        return REFUSED(ERR_NOT_READY, "the cluster is not founded yet");
+    if (standing->behind_ms > REQUEST_BEHIND_MS)
+        return REFUSED(ERR_BEHIND, "this node applies more than 2 s behind the leader");
+    uint32_t count;
+    struct refusal refusal = check_body(put->body, &count);
+    if (refusal.err != ERR_NONE)
+        return refusal;
+    *entry = (struct entry){
+        .kind = ENTRY_DATA,
+        .change_count = count,
+        .born = put->born != 0 ? put->born : standing->ts,
+        .body = put->body,
+    };
+    memcpy(entry->txid, put->txid.data, TXID_SIZE);
+    return ALLOWED;
+}
+
+struct refusal request_readable(const struct standing *standing)
+{
+    if (!standing->storage_up)
+        return REFUSED(ERR_NOT_READY, "storage is starting");
+    if (!standing->synced)
+        return REFUSED(ERR_NOT_READY, "this node has not yet caught up with a leader");
+    return ALLOWED;
+}
+
+/* A cursor of this log, and the position it names. */
+static struct refusal use_cursor(const struct standing *standing, struct span text,
+                                 struct cursor *cursor)
+{
+    if (cursor_parse(text, cursor) != ERR_NONE)
+        return REFUSED(ERR_BAD_REQUEST, "not a cursor; hand back one that an answer gave");
+    if (memcmp(cursor->cluster, standing->cluster, CLUSTER_ID_SIZE) != 0)
+        return REFUSED(ERR_HISTORY, "the cursor belongs to another cluster");
+    if (cursor->history != standing->history)
+        return REFUSED(ERR_HISTORY, "the cursor belongs to another history of this log");
+    return ALLOWED;
+}
+
+static struct refusal list_start(const struct standing *standing, const struct message_list *list,
+                                 struct request_read *out)
+{
+    struct cursor cursor;
+    bool backwards = list->before.size > 0;
+    if (backwards && (list->cursor.size > 0 || list->now))
+        return REFUSED(ERR_BAD_REQUEST, "before: goes with neither cursor nor now");
+    out->read.since = list->now ? standing->last_id : list->since;
+    if (list->cursor.size == 0 && !backwards)
+        return ALLOWED;
+    struct refusal refusal = use_cursor(standing, backwards ? list->before : list->cursor, &cursor);
+    if (refusal.err != ERR_NONE)
+        return refusal;
+    if (backwards) {
+        out->read.since = 0;
+        out->read.before = cursor.id > 0 ? cursor.id : 1;
+        return ALLOWED;
+    }
+    out->read.since = cursor.id;
+    out->has_since_hash = cursor.id > 0;
+    memcpy(out->since_hash, cursor.hash, HASH_SIZE);
+    return ALLOWED;
+}
+
+static struct refusal check_list_limits(const struct message_list *list)
+{
+    if (list->limit > REQUEST_LIMIT_MAX)
+        return REFUSED(ERR_LIMIT, "limit: at most 10000 changes");
+    if (list->bytes > REQUEST_BYTES_MAX)
+        return REFUSED(ERR_LIMIT, "bytes: at most 4194304");
+    if (list->block_ms > REQUEST_BLOCK_MAX_MS)
+        return REFUSED(ERR_LIMIT, "block_ms: at most 60000");
+    return ALLOWED;
+}
+
+struct refusal request_list(const struct standing *standing, const struct message_list *list,
+                            struct request_read *out)
+{
+    struct refusal refusal = request_readable(standing);
+    if (refusal.err == ERR_NONE)
+        refusal = check_list_limits(list);
+    if (refusal.err != ERR_NONE)
+        return refusal;
+    *out = (struct request_read){.block_ms = list->block_ms};
+    out->read.limit = list->limit != 0 ? list->limit : REQUEST_LIMIT_DEFAULT;
+    out->read.bytes = list->bytes != 0 ? list->bytes : REQUEST_BYTES_DEFAULT;
+    out->read.tags = list->tags;
+    refusal = list_start(standing, list, out);
+    out->wait_for = list->min_id > out->read.since ? list->min_id : out->read.since;
+    return refusal;
+}
+
+struct refusal request_get(const struct standing *standing, const struct message_get *get,
+                           struct request_read *out)
+{
+    struct refusal refusal = request_readable(standing);
+    if (refusal.err != ERR_NONE)
+        return refusal;
+    if (get->id == 0)
+        return REFUSED(ERR_BAD_REQUEST, "id: change ids start at 1");
+    *out = (struct request_read){.wait_for = get->min_id};
+    out->read = (struct message_read){
+        .since = get->id - 1, .limit = 1, .bytes = REQUEST_BYTES_MAX, .exact = true};
+    return ALLOWED;
+}
+
+size_t request_cursor(const struct standing *standing, uint64_t id, const uint8_t hash[HASH_SIZE],
+                      char text[CURSOR_TEXT_MAX])
+{
+    struct cursor cursor = {.history = standing->history, .id = id};
+    memcpy(cursor.cluster, standing->cluster, CLUSTER_ID_SIZE);
+    memcpy(cursor.hash, hash, HASH_SIZE);
+    return cursor_print(&cursor, text);
+}

@@ -1,0 +1,66 @@
+/* request.h - PURE: is an ask allowed here and now, and in which form does it
+ * go on? Knows the limits and the standing of the node, no socket, no clock. */
+#ifndef API_REQUEST_H
+#define API_REQUEST_H
+
+#include "protocol/change.h"
+#include "protocol/cursor.h"
+#include "protocol/entry.h"
+#include "protocol/message.h"
+
+enum {
+    REQUEST_LIMIT_DEFAULT = 100,
+    REQUEST_LIMIT_MAX = 10000,
+    REQUEST_BYTES_DEFAULT = 1 << 20,
+    REQUEST_BYTES_MAX = 4 << 20,
+    REQUEST_BLOCK_MAX_MS = 60000,
+    REQUEST_BEHIND_MS = 2000,
+};
+
+/* What the api knows of its node, kept by the shell. */
+struct standing {
+    bool storage_up, consensus_up;
+    bool synced;        /* applied the first commit index learned from a leader */
+    uint64_t behind_ms; /* how long applied has been below what the leader committed */
+    uint64_t epoch, term, leader, node;
+    char role[17], waits_for[513];
+    uint64_t commit_index, leader_commit, applied_index, last_index;
+    bool founded;
+    uint8_t cluster[CLUSTER_ID_SIZE];
+    uint64_t history;
+    uint64_t ts, first_id, last_id, outcome_floor;
+    uint8_t hash[HASH_SIZE]; /* change hash at last_id */
+};
+
+/* Why an ask is refused; detail is constant text or NULL. */
+struct refusal {
+    enum err err;
+    const char *detail;
+};
+
+/* A put becomes a record for the log. The body is lent. */
+struct refusal request_put(const struct standing *standing, const struct message_put *put,
+                           struct entry *entry);
+
+/* What a reading ask becomes: a READ (without ticket), and the id that must be applied here
+ * first (0: none). Tags are lent from the ask. */
+struct request_read {
+    struct message_read read;
+    uint8_t since_hash[HASH_SIZE];
+    bool has_since_hash;
+    uint64_t wait_for, block_ms;
+};
+
+struct refusal request_list(const struct standing *standing, const struct message_list *list,
+                            struct request_read *out);
+struct refusal request_get(const struct standing *standing, const struct message_get *get,
+                           struct request_read *out);
+
+/* May this node answer reads? */
+struct refusal request_readable(const struct standing *standing);
+
+/* The cursor of a position of this log. */
+size_t request_cursor(const struct standing *standing, uint64_t id, const uint8_t hash[HASH_SIZE],
+                      char text[CURSOR_TEXT_MAX]);
+
+#endif

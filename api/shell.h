@@ -1,0 +1,88 @@
+/* shell.h - the struct of the api process, shared by the files of its shell:
+ * api.c opens it, standing.c keeps what is known of the node, writes.c carries puts, reads.c
+ * everything that is read. */
+#ifndef API_SHELL_H
+#define API_SHELL_H
+
+#include "api/answer.h"
+#include "api/feed.h"
+#include "api/session.h"
+#include "api/waits.h"
+#include "common/service.h"
+#include "protocol/link.h"
+
+struct api {
+    struct service_base base;
+    const char *listen, *stream;
+    bool plain;
+
+    struct door door;
+    struct link consensus, view, keeper;
+    struct standing standing;
+    struct session session;
+    struct waits waits;
+    struct feed feed;
+    struct answer_texts texts;
+    struct bytes proposals; /* of this turn */
+    char stream_endpoint[256];
+    uint64_t contact_ms;      /* when a leader was last known */
+    uint64_t behind_since_ms; /* 0: not behind */
+    uint64_t synced_at;       /* first commit index learned from a leader */
+    uint64_t tag_ticket, tag_asked_ms;
+    struct bytes tag_names; /* asked by tag_ticket */
+    struct span tags_asked[TEXTS_MAX];
+    uint32_t tags_asked_count;
+    bool watching;
+    uint64_t puts, puts_done, puts_refused, puts_open, proposed_again, reads, polls;
+};
+
+/* ---- api.c: answers ---- */
+void api_answer(struct api *api, const struct door_route *route, uint64_t request,
+                struct message *message);
+void api_refuse(struct api *api, const struct door_route *route, uint64_t request, enum err err,
+                const char *detail);
+uint64_t api_contact_ms(const struct api *api);
+
+/* Asks storage for the last ids of tags that were just followed. */
+void api_ask_tag_heads(struct api *api);
+
+/* ---- standing.c: link handlers and events ---- */
+void standing_open(struct api *api);
+void standing_judge(struct api *api);
+enum err standing_on_leader(void *owner, uint32_t neighbour, const struct message *message);
+enum err standing_on_watching(void *owner, uint32_t neighbour, const struct message *message);
+enum err standing_on_feed(void *owner, uint32_t neighbour, const struct message *message);
+void standing_consensus_lost(void *owner, uint32_t neighbour);
+void standing_storage_lost(void *owner, uint32_t neighbour);
+
+/* ---- writes.c ---- */
+void writes_put(struct api *api, const struct door_route *route, const struct message *message);
+void writes_effect(struct api *api, const struct effect *effect);
+void writes_refused(struct api *api, const struct message *message);
+/* The leader, the link to it, or consensus changed: open writes are proposed again. */
+void writes_again(struct api *api);
+/* Storage is new: asks for the outcomes of all that is waited for. */
+void writes_ask_outcomes(struct api *api);
+void writes_expire(struct api *api);
+void writes_flush(struct api *api);
+/* The hash of a known outcome came (a write answered from the outcome table). */
+void writes_page(struct api *api, struct wait *wait, const struct message_page *page);
+
+/* ---- reads.c ---- */
+void reads_get(struct api *api, const struct door_route *route, const struct message *message);
+void reads_list(struct api *api, const struct door_route *route, const struct message *message);
+void reads_head(struct api *api, const struct door_route *route, const struct message *message);
+void reads_status(struct api *api, const struct door_route *route, const struct message *message);
+void reads_page(struct api *api, const struct message *message);
+void reads_counted(struct api *api, const struct message *message);
+void reads_tallied(struct api *api, const struct message *message);
+void reads_effect(struct api *api, const struct effect *effect);
+/* The head moved, or time passed: wakes and ends what waits. */
+void reads_wake(struct api *api);
+void reads_expire(struct api *api);
+/* Storage is gone: its pages will not come. */
+void reads_storage_lost(struct api *api);
+/* Sends the READ of a wait. */
+void reads_ask(struct api *api, struct wait *wait);
+
+#endif

@@ -1,0 +1,212 @@
+/* writes.c - a put from the ask to its answer. */
+#include "api/shell.h"
+
+#include "common/log.h"
+
+#include <assert.h>
+
+enum { PROPOSE_BYTES_MAX = 1 << 20, TXIDS_PER_ASK = 4096 };
+
+static void answer_all(struct api *api, struct session_write *write, enum err err,
+                       const char *detail)
+{
+    for (uint32_t i = 0; i < write->waiter_count; i++)
+        api_refuse(api, &write->waiters[i].route, write->waiters[i].request, err, detail);
+    session_remove(&api->session, write);
+}
+
+/* ---- on the way to consensus ------------------------------------------------------------------
+ */
+
+static void send_proposals(struct api *api)
+{
+    struct message message = {.type = MESSAGE_PROPOSE};
+    message.propose.records = bytes_span(&api->proposals);
+    enum err err = link_send(&api->consensus, 0, &message);
+    if (err != ERR_NONE) /* the writes stay open; a new life of consensus gets them again */
+        log_warn("propose_failed", kv_err(err));
+    bytes_clear(&api->proposals);
+}
+
+static void propose(struct api *api, struct session_write *write)
+{
+    if (api->proposals.size > 0 && api->proposals.size + write->record.size > PROPOSE_BYTES_MAX)
+        send_proposals(api);
+    bytes_append_span(&api->proposals, bytes_span(&write->record));
+    write->handed++;
+}
+
+static bool may_propose(const struct api *api)
+{
+    return api->standing.consensus_up && api->standing.leader != 0;
+}
+
+void writes_flush(struct api *api)
+{
+    if (api->proposals.size > 0)
+        send_proposals(api);
+}
+
+void writes_put(struct api *api, const struct door_route *route, const struct message *message)
+{
+    struct entry entry;
+    struct session_write *write;
+    struct session_waiter waiter = {.route = *route, .request = message->request};
+    api->puts++;
+    struct refusal refusal = request_put(&api->standing, &message->put, &entry);
+    if (refusal.err == ERR_NONE) {
+        waiter.body_hash = hash_short(entry.body);
+        refusal.err = session_add(&api->session, &entry, &waiter, api->base.loop.now_ms, &write);
+    }
+    if (refusal.err != ERR_NONE) {
+        api->puts_refused++;
+        api_refuse(api, route, message->request, refusal.err, refusal.detail);
+        return;
+    }
+    if (write != NULL && may_propose(api))
+        propose(api, write);
+}
+
+void writes_again(struct api *api)
+{
+    if (!may_propose(api))
+        return;
+    for (struct session_write *at = api->session.oldest; at != NULL; at = at->newer) {
+        api->proposed_again += at->handed > 0;
+        propose(api, at);
+    }
+}
+
+/* A refusal before the log of the only copy is final for that copy. With a second copy under
+ * way it says nothing. A write refused for want of a leader waits for the next one. */
+static void refuse_copy(struct api *api, const uint8_t *txid, enum err err)
+{
+    struct session_write *write = session_find(&api->session, txid);
+    if (write == NULL || write->handed != 1)
+        return;
+    if (err == ERR_NO_LEADER) {
+        write->handed = 0;
+        return;
+    }
+    api->puts_refused += write->waiter_count;
+    answer_all(api, write, err, NULL);
+}
+
+void writes_refused(struct api *api, const struct message *message)
+{
+    struct span txids = message->refused.txids, name = message->refused.error;
+    enum err err = err_by_name((const char *)name.data, name.size);
+    for (size_t at = 0; at + TXID_SIZE <= txids.size; at += TXID_SIZE)
+        refuse_copy(api, txids.data + at, err);
+}
+
+void writes_expire(struct api *api)
+{
+    struct session_write *write;
+    while ((write = session_expired(&api->session, api->base.loop.now_ms)) != NULL) {
+        bool open = write->handed > 0;
+        api->puts_open += open;
+        answer_all(api, write, open ? ERR_OPEN : ERR_NO_LEADER, NULL);
+    }
+}
+
+/* ---- outcomes ---------------------------------------------------------------------------------
+ */
+
+void writes_ask_outcomes(struct api *api)
+{
+    SCOPED(bytes) txids = {0};
+    struct message message = {.type = MESSAGE_OUTCOMES};
+    for (struct session_write *at = api->session.oldest; at != NULL; at = at->newer) {
+        bytes_append(&txids, at->txid, TXID_SIZE);
+        if (at->newer != NULL && txids.size < TXIDS_PER_ASK * TXID_SIZE)
+            continue;
+        message.outcomes.txids = bytes_span(&txids);
+        link_tell(&api->view, 0, &message);
+        bytes_clear(&txids);
+    }
+}
+
+/* The change hash at the last id: from the effect where it was just applied, else from the
+ * change itself, which storage is asked for. */
+static const uint8_t *last_hash(const struct effect *effect)
+{
+    struct span links = effect->links;
+    struct effect_link link;
+    const uint8_t *hash = NULL;
+    while (effect_link_next(&links, &link))
+        hash = link.hash;
+    return hash;
+}
+
+static void ask_for_hash(struct api *api, const struct session_waiter *waiter,
+                         const struct effect *effect)
+{
+    struct wait *wait;
+    struct request_read ask = {.read = {.since = effect->last_id - 1, .limit = 1, .exact = true}};
+    ask.read.bytes = REQUEST_BYTES_MAX;
+    if (waits_add(&api->waits, &waiter->route, waiter->request, MESSAGE_PUT, &ask, &wait) !=
+        ERR_NONE) {
+        api_refuse(api, &waiter->route, waiter->request, ERR_OPEN, NULL);
+        return;
+    }
+    wait->outcome = *effect;
+    wait->outcome.links = wait->outcome.body = (struct span){0};
+    reads_ask(api, wait);
+}
+
+/* E_TXID_REUSED concerns the attempt whose body it names; the outcome of the txid is another. */
+static bool concerns(const struct session_waiter *waiter, const struct effect *effect)
+{
+    return effect->err != ERR_TXID_REUSED || effect->body_hash == waiter->body_hash;
+}
+
+static void answer_waiter(struct api *api, const struct session_waiter *waiter,
+                          const struct effect *effect)
+{
+    struct message answer;
+    const uint8_t *hash = last_hash(effect);
+    if (effect->err != ERR_NONE) {
+        api->puts_refused++;
+        api_refuse(api, &waiter->route, waiter->request, effect->err, NULL);
+    } else if (effect->body_hash != waiter->body_hash) {
+        api->puts_refused++;
+        api_refuse(api, &waiter->route, waiter->request, ERR_TXID_REUSED, NULL);
+    } else if (hash == NULL) {
+        ask_for_hash(api, waiter, effect);
+    } else {
+        api->puts_done++;
+        answer_put(&api->standing, effect, hash, &api->texts, &answer);
+        api_answer(api, &waiter->route, waiter->request, &answer);
+    }
+}
+
+void writes_effect(struct api *api, const struct effect *effect)
+{
+    struct session_write *write = session_find(&api->session, effect->txid);
+    if (write == NULL)
+        return;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < write->waiter_count; i++) {
+        if (concerns(&write->waiters[i], effect))
+            answer_waiter(api, &write->waiters[i], effect);
+        else
+            write->waiters[kept++] = write->waiters[i];
+    }
+    write->waiter_count = kept;
+    if (kept == 0)
+        session_remove(&api->session, write);
+}
+
+void writes_page(struct api *api, struct wait *wait, const struct message_page *page)
+{
+    struct message answer;
+    static const uint8_t zeros[HASH_SIZE];
+    /* The change itself may have been cut since: the outcome stands, its hash is gone. */
+    const uint8_t *hash =
+        page->next_hash.size == HASH_SIZE && page->error.size == 0 ? page->next_hash.data : zeros;
+    api->puts_done++;
+    answer_put(&api->standing, &wait->outcome, hash, &api->texts, &answer);
+    api_answer(api, &wait->route, wait->request, &answer);
+    waits_remove(&api->waits, wait);
+}

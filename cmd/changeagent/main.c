@@ -1,0 +1,78 @@
+/* main.c - changeagent: one verb, its flags, one exit code. */
+#include "cmd/changeagent/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct verb {
+    const char *name;
+    verb_run *run;
+    const char *sentence, *example;
+};
+
+static const struct verb verbs[] = {
+    {"put", verb_put, "write a change; the data is the argument, --file, or stdin",
+     "changeagent put 'hello' --tag greetings --key first"},
+    {"get", verb_get, "read the change with this id", "changeagent get 1 -o json"},
+    {"list", verb_list, "read a page of changes",
+     "changeagent list --since 100 --tag greetings --limit 20"},
+    {"follow", verb_follow, "print every change, in order, each once, until stopped",
+     "changeagent follow --now --tag greetings -o ndjson"},
+    {"head", verb_head, "show where the log ends", "changeagent head"},
+    {"status", verb_status, "show the state of a node, with --all of every endpoint",
+     "changeagent status --all"},
+    {"bench", verb_bench, "write as fast as it goes, and measure",
+     "changeagent bench --outstanding 64 --seconds 5 -o json"},
+};
+
+static const char exit_codes[] =
+    "Exit codes:\n"
+    "  0 done                     4 no answer in time; nothing was written\n"
+    "  1 refused                  5 open: the write may or may not have been done\n"
+    "  2 the command is wrong     6 no leader; nothing was written\n"
+    "  3 there is no such change  7 the changes asked for are no longer kept\n"
+    "  8 out of memory, or the operating system refused\n";
+
+static int help(const struct verb *verb)
+{
+    if (verb == NULL)
+        printf("changeagent VERB [FLAGS] - write, read and follow a replicated log of changes\n\n");
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (verb == NULL || verb == &verbs[i])
+            printf("  %-7s %s\n          %s\n", verbs[i].name, verbs[i].sentence, verbs[i].example);
+    printf("\nFlags:\n");
+    args_print_flags();
+    printf("\n%s", exit_codes);
+    return EXIT_OK;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct args args = {0};
+    if (argc > 1 && is_help(argv[1]))
+        return help(NULL);
+    const struct verb *verb = argc > 1 ? find_verb(argv[1]) : NULL;
+    if (verb == NULL) {
+        fprintf(stderr, "changeagent: %s; see changeagent --help\n",
+                argc > 1 ? "there is no such verb" : "a verb is missing");
+        return EXIT_USAGE;
+    }
+    if (!args_read(&args, argc - 2, argv + 2))
+        return EXIT_USAGE;
+    int code = args.help ? help(verb) : verb->run(&args);
+    args_close(&args);
+    return code;
+}

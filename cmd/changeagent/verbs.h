@@ -1,0 +1,11 @@
+/* verbs.h - the verbs of the command line; each returns the exit code. */
+#ifndef CMD_CHANGEAGENT_VERBS_H
+#define CMD_CHANGEAGENT_VERBS_H
+
+#include "cmd/changeagent/args.h"
+
+typedef int verb_run(const struct args *args);
+
+verb_run verb_put, verb_get, verb_list, verb_head, verb_status, verb_follow, verb_bench;
+
+#endif

@@ -1,0 +1,382 @@
+/* consensus.c - opens links, turns messages into inputs, outputs into messages. */
+#include "consensus/consensus.h"
+
+#include "common/clock.h"
+#include "common/keys.h"
+#include "common/log.h"
+#include "consensus/listeners.h"
+#include "consensus/report.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+enum { STATUS_EVERY_MS = 400, FLUSHES_MAX = 4 };
+
+struct consensus {
+    struct service_base base;
+    const char *listen, *advertise;
+    struct option_list members;
+    uint64_t expect, heartbeat_ms, election_min_ms, election_max_ms;
+
+    struct keys keys;
+    struct link front, journal, view, keeper;
+    struct peerlink peers;
+    struct raft *raft;
+    struct raft_outputs outputs;
+    uint32_t tick_timer;
+    uint64_t tick_due_ms;
+    bool storage_up;
+    struct listeners listeners;
+};
+
+#define OPTION(name, kind, preset, min, max, sentence)                                         \
+    {                                                                                          \
+        "consensus", #name, kind, offsetof(struct consensus, name), preset, min, max, sentence \
+    }
+
+static const struct option options[] = {
+    OPTION(listen, OPTION_ENDPOINT, "tcp://127.0.0.1:7602", 0, 0, "where other servers reach us"),
+    OPTION(advertise, OPTION_ENDPOINT, NULL, 0, 0, "as others see it; default: listen"),
+    {"consensus", "member", OPTION_LIST, offsetof(struct consensus, members), NULL, 0, 0,
+     "a voter, 'ENDPOINT PUBLICKEY'; repeat it for each, this node included"},
+    OPTION(expect, OPTION_U64, "0", 0, 9, "voters that found the cluster; 0: those listed"),
+    OPTION(heartbeat_ms, OPTION_U64, "100", 10, 60000, "the leader's heartbeat"),
+    OPTION(election_min_ms, OPTION_U64, "500", 50, 600000, "shortest election timeout"),
+    OPTION(election_max_ms, OPTION_U64, "1000", 100, 600000, "longest election timeout"),
+    OPTION_END,
+};
+
+/* ---- outputs --------------------------------------------------------------------------------- */
+
+static void to_storage(struct consensus *self, const struct message *message)
+{
+    struct link *link = &self->journal;
+    if (message->type == MESSAGE_COMMIT)
+        link = &self->view;
+    else if (message->type == MESSAGE_FETCH)
+        link = &self->keeper;
+    link_tell(link, 0, message);
+}
+
+static void perform(struct consensus *self, const struct raft_output *output)
+{
+    switch (output->kind) {
+    case OUTPUT_SEND:
+        peerlink_send(&self->peers, output->slot, &output->message);
+        break;
+    case OUTPUT_STORAGE:
+        to_storage(self, &output->message);
+        break;
+    case OUTPUT_REFUSED:
+        listeners_tell(&self->listeners, &self->front, &output->message);
+        break;
+    case OUTPUT_COMPLAINT:
+        log_warn("complaint", kv_text("text", output->text));
+        break;
+    case OUTPUT_FATAL:
+        log_error("fatal", kv_text("text", output->text));
+        loop_stop(&self->base.loop, EXIT_CORRUPTION);
+        break;
+    }
+}
+
+/* Slots are only ever added; an endpoint may change. */
+static void connect_peers(struct consensus *self)
+{
+    for (uint32_t slot = 0; slot < raft_peer_count(self->raft); slot++) {
+        struct raft_peer_view peer = raft_peer(self->raft, slot);
+        enum err err = peerlink_set(&self->peers, slot, peer.key, peer.endpoint);
+        if (err != ERR_NONE)
+            log_warn("peer_refused", kv_text("endpoint", peer.endpoint), kv_err(err));
+    }
+}
+
+static void feed(struct consensus *self, struct raft_input input)
+{
+    input.now_ms = self->base.loop.now_ms;
+    input.wall_ns = clock_wall_ns();
+    raft_step(self->raft, &input, &self->outputs);
+    for (uint32_t i = 0; i < self->outputs.count; i++)
+        perform(self, &self->outputs.at[i]);
+}
+
+/* ---- to the api ------------------------------------------------------------------------------ */
+
+static void on_status_timer(void *owner)
+{
+    struct consensus *self = owner;
+    struct raft_status status;
+    raft_status(self->raft, &status);
+    listeners_tick(&self->listeners, &self->front, &status);
+}
+
+static enum err on_follow_leader(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct consensus *self = owner;
+    struct raft_status status;
+    raft_status(self->raft, &status);
+    listeners_add(&self->listeners, &self->front, neighbour, &status);
+    return ERR_NONE;
+}
+
+static void on_front_down(void *owner, uint32_t neighbour)
+{
+    struct consensus *self = owner;
+    self->listeners.at[neighbour] = false;
+}
+
+static enum err on_propose(void *owner, uint32_t neighbour, const struct message *message)
+{
+    feed(owner, (struct raft_input){.kind = INPUT_PROPOSE, .message = message});
+    return ERR_NONE;
+}
+
+static enum err on_count(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct consensus *self = owner;
+    struct raft_status status;
+    SCOPED(bytes) map = {0};
+    raft_status(self->raft, &status);
+    report_counters(&status.counters, &self->peers, &map);
+    struct message answer = {.type = MESSAGE_COUNTED, .counted = {bytes_span(&map)}};
+    return link_send(&self->front, neighbour, &answer);
+}
+
+/* ---- hints and members ----------------------------------------------------------------------- */
+
+/* "ENDPOINT PUBLICKEY". The endpoint is copied into `endpoint`. */
+static enum err parse_member(struct span text, struct raft_voter *voter,
+                             char endpoint[RAFT_ENDPOINT_MAX])
+{
+    const uint8_t *space = memchr(text.data, ' ', text.size);
+    if (space == NULL || (size_t)(space - text.data) >= RAFT_ENDPOINT_MAX)
+        return ERR_BAD_REQUEST;
+    size_t size = (size_t)(space - text.data);
+    memcpy(endpoint, text.data, size);
+    endpoint[size] = '\0';
+    voter->endpoint = endpoint;
+    return keys_parse(SPAN(space + 1, text.size - size - 1), voter->key);
+}
+
+static enum err on_hints(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct consensus *self = owner;
+    struct message answer = {.type = MESSAGE_HINTED};
+    for (uint32_t i = 0; i < message->hints.endpoints.count; i++) {
+        struct raft_voter voter;
+        char endpoint[RAFT_ENDPOINT_MAX];
+        if (parse_member(message->hints.endpoints.at[i], &voter, endpoint) != ERR_NONE) {
+            log_warn("hint_refused", kv_span("hint", message->hints.endpoints.at[i]));
+            continue;
+        }
+        feed(self, (struct raft_input){.kind = INPUT_HINT, .voter = &voter});
+        answer.hinted.count++;
+    }
+    connect_peers(self);
+    return link_send(&self->front, neighbour, &answer);
+}
+
+/* ---- from storage ---------------------------------------------------------------------------- */
+
+static void on_storage_up(void *owner, uint32_t neighbour)
+{
+    struct consensus *self = owner;
+    if (self->storage_up || !link_is_up(&self->journal, 0) || !link_is_up(&self->view, 0) ||
+        !link_is_up(&self->keeper, 0))
+        return;
+    self->storage_up = true;
+    feed(self, (struct raft_input){.kind = INPUT_STORAGE_UP});
+}
+
+static void on_storage_down(void *owner, uint32_t neighbour)
+{
+    struct consensus *self = owner;
+    /* Keeper serves readers too, and may be busy with them: what is fetched from it is asked for
+     * again. Only journal and view are on the way of a write; a storage that died takes all. */
+    if (!self->storage_up || (link_is_up(&self->journal, 0) && link_is_up(&self->view, 0)))
+        return;
+    self->storage_up = false;
+    log_warn("storage_lost");
+    feed(self, (struct raft_input){.kind = INPUT_STORAGE_LOST});
+}
+
+static enum err on_loaded(void *owner, uint32_t neighbour, const struct message *message)
+{
+    feed(owner, (struct raft_input){.kind = INPUT_LOADED, .message = message});
+    connect_peers(owner);
+    return ERR_NONE;
+}
+
+static enum err on_balloted(void *owner, uint32_t neighbour, const struct message *message)
+{
+    feed(owner, (struct raft_input){.kind = INPUT_BALLOTED, .message = message});
+    return ERR_NONE;
+}
+
+static enum err on_stored(void *owner, uint32_t neighbour, const struct message *message)
+{
+    feed(owner, (struct raft_input){.kind = INPUT_STORED, .message = message});
+    return ERR_NONE;
+}
+
+static enum err on_fetched(void *owner, uint32_t neighbour, const struct message *message)
+{
+    feed(owner, (struct raft_input){.kind = INPUT_FETCHED, .message = message});
+    return ERR_NONE;
+}
+
+static enum err on_disk_is(void *owner, uint32_t neighbour, const struct message *message)
+{
+    feed(owner, (struct raft_input){.kind = INPUT_DISK, .message = message});
+    return ERR_NONE;
+}
+
+static enum err on_applied(void *owner, uint32_t neighbour, const struct message *message)
+{
+    feed(owner, (struct raft_input){.kind = INPUT_APPLIED, .message = message});
+    return ERR_NONE;
+}
+
+/* ---- from peers ------------------------------------------------------------------------------ */
+
+static void on_peer(void *owner, uint32_t slot, const struct message *message)
+{
+    feed(owner, (struct raft_input){.kind = INPUT_PEER, .slot = slot, .message = message});
+}
+
+static void on_peer_down(void *owner, uint32_t slot)
+{
+    feed(owner, (struct raft_input){.kind = INPUT_LINK_DOWN, .slot = slot});
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static void on_tick(void *owner)
+{
+    struct consensus *self = owner;
+    self->tick_due_ms = 0;
+    feed(self, (struct raft_input){.kind = INPUT_TICK});
+}
+
+/* Once per turn: everything that gathered leaves; the timer follows the core. */
+static void on_flush(void *owner)
+{
+    struct consensus *self = owner;
+    for (int i = 0; i < FLUSHES_MAX && raft_wants_flush(self->raft); i++)
+        feed(self, (struct raft_input){.kind = INPUT_FLUSH});
+    struct raft_status status;
+    raft_status(self->raft, &status);
+    listeners_notice(&self->listeners, &self->front, &status);
+    uint64_t now = self->base.loop.now_ms;
+    uint64_t due = raft_wants_flush(self->raft) ? now : raft_due_ms(self->raft);
+    if (due == self->tick_due_ms || due == UINT64_MAX)
+        return;
+    self->tick_due_ms = due;
+    loop_move_timer(&self->base.loop, self->tick_timer, due > now ? due - now : 0);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static link_handler *const front_handlers[MESSAGE_TYPE_MAX] = {
+    ON(PROPOSE, on_propose),
+    ON(FOLLOW_LEADER, on_follow_leader),
+    ON(HINTS, on_hints),
+    ON(COUNT, on_count),
+};
+
+static link_handler *const storage_handlers[MESSAGE_TYPE_MAX] = {
+    ON(LOADED, on_loaded),   ON(BALLOTED, on_balloted), ON(STORED, on_stored),
+    ON(FETCHED, on_fetched), ON(APPLIED, on_applied),   ON(DISK_IS, on_disk_is),
+};
+
+static struct link_rules front_rules = {
+    .process = "consensus", .handlers = front_handlers, .down = on_front_down};
+static struct link_rules storage_rules = {.process = "consensus",
+                                          .handlers = storage_handlers,
+                                          .up = on_storage_up,
+                                          .down = on_storage_down};
+static const struct peerlink_rules peer_rules = {on_peer, on_peer_down};
+
+static enum err open_core(struct consensus *self)
+{
+    struct raft_voter voters[OPTION_LIST_MAX];
+    char endpoints[OPTION_LIST_MAX][RAFT_ENDPOINT_MAX];
+    struct raft_options core = {
+        .node = self->keys.node_id,
+        .endpoint = self->advertise != NULL ? self->advertise : self->listen,
+        .voters = voters,
+        .voter_count = self->members.count,
+        .expect = (uint32_t)self->expect,
+        .heartbeat_ms = self->heartbeat_ms,
+        .election_min_ms = self->election_min_ms,
+        .election_max_ms = self->election_max_ms,
+        .seed = chance_u64(),
+        .history = chance_u64(),
+    };
+    for (uint32_t i = 0; i < self->members.count; i++) {
+        if (parse_member(SPAN_TEXT(self->members.at[i]), &voters[i], endpoints[i]) != ERR_NONE) {
+            fprintf(stderr, "consensus/member: '%s' is not 'ENDPOINT PUBLICKEY'\n",
+                    self->members.at[i]);
+            return ERR_CONFIG;
+        }
+    }
+    memcpy(core.key, self->keys.public_key, KEY_SIZE);
+    chance_fill(core.cluster, sizeof core.cluster);
+    return raft_open(&self->raft, &core, clock_now_ms());
+}
+
+static enum err connect_storage(struct consensus *self)
+{
+    struct service_base *base = &self->base;
+    char journal[128], view[128], keeper[128];
+    TRY(service_ipc(base, "journal.ipc", journal));
+    TRY(service_ipc(base, "view.ipc", view));
+    TRY(service_ipc(base, "keeper.ipc", keeper));
+    TRY(link_connect(&self->journal, &base->loop, base->context, journal, &storage_rules, self));
+    TRY(link_connect(&self->view, &base->loop, base->context, view, &storage_rules, self));
+    return link_connect(&self->keeper, &base->loop, base->context, keeper, &storage_rules, self);
+}
+
+static enum err consensus_open(void *owner)
+{
+    struct consensus *self = owner;
+    struct service_base *base = &self->base;
+    char front[128], listen[PEERLINK_ENDPOINT_MAX];
+    base->loop.now_ms = clock_now_ms();
+    front_rules.life = storage_rules.life = base->life;
+    TRY(keys_open(&self->keys, base->data));
+    TRY(open_core(self));
+    TRY(peerlink_open(&self->peers, &base->loop, base->context, &self->keys, self->listen,
+                      &peer_rules, self));
+    connect_peers(self);
+    TRY(service_ipc(base, "consensus.ipc", front));
+    TRY(link_bind(&self->front, &base->loop, base->context, front, &front_rules, self));
+    TRY(connect_storage(self));
+    self->tick_timer = loop_add_timer(&base->loop, 0, 0, on_tick, self);
+    loop_add_timer(&base->loop, STATUS_EVERY_MS, STATUS_EVERY_MS, on_status_timer, self);
+    loop_set_flush(&base->loop, on_flush, self);
+    service_announce(base, "peer", peerlink_endpoint(&self->peers, listen));
+    return ERR_NONE;
+}
+
+static void consensus_close(void *owner)
+{
+    struct consensus *self = owner;
+    link_close(&self->front);
+    link_close(&self->journal);
+    link_close(&self->view);
+    link_close(&self->keeper);
+    peerlink_close(&self->peers);
+    raft_outputs_close(&self->outputs);
+    raft_close(&self->raft);
+    keys_close(&self->keys);
+}
+
+const struct service consensus_service = {
+    .name = "consensus",
+    .about = "decides the order of changes with the other servers",
+    .size = sizeof(struct consensus),
+    .options = options,
+    .open = consensus_open,
+    .close = consensus_close,
+};

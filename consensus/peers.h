@@ -1,0 +1,76 @@
+/* peers.h - what is known of the other servers: identity, and as leader their progress.
+ *
+ * A slot never changes its key. Whether a peer is a voter is decided by the
+ * active configuration (state.c marks it here). Sends nothing. */
+#ifndef CONSENSUS_PEERS_H
+#define CONSENSUS_PEERS_H
+
+#include "consensus/members.h"
+#include "consensus/raftlog.h"
+
+/* An answer to VOTE that waits for the ballot. */
+struct owed_vote {
+    bool owed, pre, granted;
+    uint64_t to, to_incarnation, term;
+};
+
+struct peer {
+    uint8_t key[RAFT_KEY_SIZE];
+    char endpoint[RAFT_ENDPOINT_MAX];
+    bool listed; /* by the configuration file or a hint: counts for the founding */
+
+    /* founding: what it said of itself */
+    bool met, met_noted, met_founded, noted;
+    uint64_t met_node, met_incarnation;
+    uint8_t met_cluster[CLUSTER_ID_SIZE];
+
+    /* active configuration */
+    int member; /* position in it; -1: no voter */
+    uint64_t node, incarnation;
+
+    struct owed_vote vote;
+    bool complained;
+
+    /* progress, as leader */
+    uint64_t match, next;
+    bool probing; /* one empty append, then wait */
+    bool beat;    /* an append is due, entries or not */
+    uint64_t sent_ms, heard_ms;
+    uint64_t commit_sent;
+    uint64_t rewound;    /* refusals of rounds up to this one were dealt with */
+    int64_t clock_ahead; /* its wall clock minus ours, ns */
+    bool has_clock;
+
+    /* older entries, from storage */
+    uint64_t fetch_ticket, fetch_due_ms; /* ticket 0: none asked */
+    struct bytes fetched;
+    uint64_t fetched_first, fetched_last; /* first 0: nothing here */
+
+    struct bytes scratch;
+};
+
+struct peers {
+    struct peer at[RAFT_PEERS_MAX];
+    uint32_t count;
+};
+
+void peers_close(struct peers *peers);
+
+/* Slot of a key; -1 if there is none. */
+int peers_find(const struct peers *peers, const uint8_t key[RAFT_KEY_SIZE]);
+
+/* Slot of a new or known key, with the newest endpoint that was told; -1 if all slots are taken. */
+int peers_add(struct peers *peers, const uint8_t key[RAFT_KEY_SIZE], const char *endpoint);
+
+/* A new leader knows nothing of this one but where its own log ends. */
+void peers_begin_lead(struct peer *peer, uint64_t last, uint64_t now_ms);
+
+/* Starts over behind what is surely there, with a probe. */
+void peers_rewind(struct peer *peer, uint64_t next);
+
+void peers_forget_fetch(struct peer *peer);
+
+/* The fetched record of an index: empty if it is not here. */
+struct span peers_fetched(const struct peer *peer, uint64_t index);
+
+#endif

@@ -1,0 +1,100 @@
+/* proposals.c - records get their place in the leader's log, or are refused before it. */
+#include "consensus/proposals.h"
+
+#include "consensus/durable.h"
+#include "consensus/quorum.h"
+#include "protocol/entry.h"
+
+static const uint64_t HOUR_NS = 3600ull * 1000000000ull;
+
+static uint64_t next_ts(const struct raft *raft)
+{
+    uint64_t next = raft->log.last_ts + 1;
+    return !raft->clock_doubted && raft->wall_ns > next ? raft->wall_ns : next; /* I26 */
+}
+
+static bool is_proposal(struct span record)
+{
+    struct entry entry;
+    return entry_decode(record, &entry) == ERR_NONE && entry.kind == ENTRY_DATA;
+}
+
+static bool all_proposals(struct span records)
+{
+    struct span record;
+    while (entry_next(&records, &record))
+        if (!is_proposal(record))
+            return false;
+    return records.size == 0;
+}
+
+/* Every queue has a bound (I28): what is not committed, not durable here, or not applied here. */
+static bool is_full(const struct raft *raft, size_t more)
+{
+    uint64_t from = raft->commit < raft->stored ? raft->commit : raft->stored;
+    if (raft->applied < from)
+        from = raft->applied;
+    uint64_t waiting = raftlog_bytes(&raft->log, from + 1, raft->log.last);
+    return waiting == UINT64_MAX || waiting + more > RAFT_WAITING_BYTES ||
+           raft->commit - raft->applied > RAFT_ENTRIES_LAG_MAX;
+}
+
+static void propose(struct raft *raft, uint32_t slot, const struct peer_head *head,
+                    struct span records)
+{
+    if (!all_proposals(records)) {
+        state_refuse(raft, slot, head, records, ERR_BAD_REQUEST);
+        return;
+    }
+    struct span rest = records, record;
+    while (rest.size > 0) {
+        struct span before = rest;
+        if (!entry_next(&rest, &record))
+            break;
+        if (durable_is_low(raft)) {
+            state_refuse(raft, slot, head, before, ERR_NOSPACE);
+            break;
+        }
+        if (is_full(raft, record.size)) {
+            state_refuse(raft, slot, head, before, ERR_BUSY);
+            break;
+        }
+        raftlog_propose(&raft->log, record, raft->term, next_ts(raft));
+        raft->counters.proposals++;
+    }
+    raft->dirty = true;
+}
+
+/* A clock far ahead of most voters' must not drag log time along (ARCHITECTURE section 5). */
+void proposals_judge_clock(struct raft *raft)
+{
+    uint32_t behind = 0;
+    for (uint32_t i = 0; i < raft->peers.count; i++) {
+        const struct peer *peer = &raft->peers.at[i];
+        if (peer->member >= 0 && peer->has_clock && peer->clock_ahead < -(int64_t)HOUR_NS)
+            behind++;
+    }
+    bool doubted = quorum_reached(behind, state_members(raft)->count);
+    if (doubted && !raft->clock_doubted)
+        state_complain(raft, "the own clock is more than 1 h ahead of most voters; log time "
+                             "stands nearly still until they agree");
+    raft->clock_doubted = doubted;
+}
+
+void proposals_append(struct raft *raft, const struct entry *entry)
+{
+    struct bytes record = {0};
+    entry_encode(entry, &record);
+    raftlog_propose(&raft->log, bytes_span(&record), raft->term, next_ts(raft));
+    bytes_close(&record);
+}
+
+void proposals_propose(struct raft *raft, const struct raft_input *in)
+{
+    propose(raft, RAFT_SELF, NULL, in->message->propose.records);
+}
+
+void proposals_forward(struct raft *raft, const struct raft_input *in)
+{
+    propose(raft, in->slot, &in->message->peer, in->message->forward.records);
+}

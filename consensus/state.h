@@ -1,0 +1,226 @@
+/* state.h - what a member knows: the struct that the files of the core share, and the
+ * few steps all of them need (emitting, the ballot, the active configuration).
+ *
+ * Only consensus/{raft,election,replication,follow,durable,bootstrap,state}.c
+ * and the tests of the core include it; the shell knows raft.h alone. */
+#ifndef CONSENSUS_STATE_H
+#define CONSENSUS_STATE_H
+
+#include "consensus/members.h"
+#include "consensus/peers.h"
+#include "consensus/raft.h"
+#include "consensus/raftlog.h"
+
+enum {
+    RAFT_STORES_MAX = 256,         /* STOREs that wait for STORED */
+    RAFT_CONFIGS_MAX = 8,          /* configuration entries kept for a truncation */
+    RAFT_ENTRIES_LAG_MAX = 131072, /* committed, not yet applied here */
+    RAFT_BATCH_BYTES = 1 << 20,    /* one APPEND, or one entry */
+    RAFT_STORE_BYTES = 4 << 20,    /* one STORE, or one entry */
+    RAFT_INFLIGHT_BYTES = 4 << 20, /* per peer */
+    RAFT_WAITING_BYTES = 32 << 20, /* uncommitted, or not yet applied */
+    RAFT_TAIL_BYTES = 64 << 20,    /* held in memory */
+    RAFT_FORWARD_BYTES = 4 << 20,  /* one FORWARD */
+    RAFT_RETRY_MS = 500,           /* MEET, NOTE, LOAD, FETCH again */
+    RAFT_HINT_MIN_MS = 10,         /* after LINK_DOWN of the leader */
+    RAFT_HINT_MAX_MS = 50,
+    RAFT_HURRIES = 6,       /* tries after LINK_DOWN that do not wait a whole election timeout */
+    RAFT_HURRY_MIN_MS = 50, /* for the next of them */
+    RAFT_HURRY_MAX_MS = 150,
+    RAFT_NOBODY = RAFT_PEERS_MAX, /* as leader slot */
+    RAFT_SELF = RAFT_PEERS_MAX + 1,
+};
+
+/* As in DISK_IS. */
+enum raft_disk { DISK_ENOUGH, DISK_LOW, DISK_FULL };
+
+/* Columns of the rules: inputs, with peer messages by their type. */
+enum raft_column {
+    ON_TICK,
+    ON_STORAGE_UP,
+    ON_LOADED,
+    ON_BALLOTED,
+    ON_STORED,
+    ON_FETCHED,
+    ON_APPLIED,
+    ON_DISK,
+    ON_STORAGE_LOST,
+    ON_PROPOSE,
+    ON_LINK_DOWN,
+    ON_HINT,
+    ON_FLUSH,
+    ON_MEET,
+    ON_MET,
+    ON_NOTE,
+    ON_NOTED,
+    ON_VOTE,
+    ON_VOTED,
+    ON_APPEND,
+    ON_APPENDED,
+    ON_FORWARD,
+    ON_FORWARD_REFUSED,
+    ON_COUNT
+};
+
+typedef void raft_rule(struct raft *raft, const struct raft_input *in);
+
+/* A STORE that was emitted. A truncation lowers `last`: what a late STORED then
+ * confirms is only what is still in the log (I4). */
+struct store_mark {
+    uint64_t ticket, term, last, sent_ms;
+};
+
+struct config_mark {
+    uint64_t index;
+    struct members members;
+};
+
+struct raft {
+    /* of the node */
+    uint64_t node;
+    uint8_t key[RAFT_KEY_SIZE];
+    char endpoint[RAFT_ENDPOINT_MAX];
+    uint32_t expect;
+    uint64_t heartbeat_ms, election_min_ms, election_max_ms;
+    uint8_t chance_cluster[CLUSTER_ID_SIZE];
+    uint64_t chance_history;
+
+    /* of this step */
+    uint64_t now_ms, wall_ns;
+    struct raft_outputs *out;
+    struct bytes texts;     /* of complaints, lent */
+    struct bytes txids;     /* of refusals, lent */
+    struct bytes note_sent; /* of BALLOT and NOTE, lent */
+    bool broken;            /* FATAL was emitted: nothing more is done */
+
+    enum raft_role role;
+    bool dirty;          /* a FLUSH may find something */
+    uint64_t tail_bytes; /* RAFT_TAIL_BYTES; tests lower it */
+
+    /* storage conversation */
+    bool load_asked;
+    uint64_t life, incarnation, load_due_ms;
+    bool may_vote;
+    enum raft_disk disk; /* what storage said last */
+    uint64_t ticket;     /* of BALLOT, STORE, FETCH: one sequence */
+    struct bytes load_tail, load_configs;
+    uint64_t load_next, load_upto, load_ticket, load_applied; /* older terms still to be read */
+
+    /* ballot: what is decided, what is durable */
+    uint64_t term, vote, durable_term;
+    bool has_note, ballot_dirty;
+    struct members note;
+    uint64_t ballot_ticket, balloted;
+
+    /* log */
+    struct raftlog log;
+    uint64_t emitted; /* STOREd up to here */
+    uint64_t stored;  /* durable up to here */
+    uint64_t commit, commit_emitted, applied, leader_commit;
+    struct store_mark stores[RAFT_STORES_MAX];
+    uint32_t store_first, store_count;
+    struct bytes store_scratch;
+
+    /* configuration */
+    struct config_mark configs[RAFT_CONFIGS_MAX];
+    uint32_t config_count;
+    int self; /* position in the active configuration, under this incarnation; -1: none */
+
+    struct peers peers;
+
+    /* election */
+    uint64_t chance; /* state of the generator */
+    uint64_t election_due_ms, leader_heard_ms;
+    uint32_t leader; /* slot, RAFT_SELF or RAFT_NOBODY */
+    uint64_t epoch;
+    bool loose;     /* stickiness ended by LINK_DOWN of the leader */
+    uint32_t hurry; /* short election timeouts left after it */
+    bool asked;     /* VOTE of this candidacy went out */
+    uint32_t votes; /* bit per position in the active configuration */
+
+    /* as follower */
+    uint64_t verified; /* equal to the log of this term's leader up to here */
+    uint64_t verified_term;
+    bool ack_owed;
+    uint32_t ack_slot;
+    uint64_t ack_round, ack_to, ack_to_incarnation;
+    bool nack_owed;
+    uint64_t nack_index, nack_term;
+    struct bytes forward, forward_sent;
+
+    /* as leader */
+    uint64_t round, term_first; /* index of the first entry of the own term */
+    bool clock_doubted;
+    uint64_t check_due_ms; /* quorum and disk are looked at, however busy the links are */
+
+    /* founding */
+    uint64_t meet_due_ms;
+    bool drawn; /* the note is new: the others hear of it once it is durable */
+    struct owed_note {
+        bool owed;
+        uint32_t slot;
+        uint64_t to, to_incarnation;
+    } noted;
+    const char *outside; /* why the role is OUTSIDE */
+    uint8_t outside_cluster[CLUSTER_ID_SIZE];
+
+    struct raft_counters counters;
+};
+
+/* --- emitting --- */
+
+struct raft_output *state_emit(struct raft *raft, enum raft_output_kind kind);
+
+/* A message to storage, zeroed but for its type. */
+struct message *state_ask(struct raft *raft, enum message_type type);
+
+/* A message to the voter in `slot`, head filled in. VOTE .. APPENDED only while the ballot
+ * is settled. */
+struct message *state_send(struct raft *raft, uint32_t slot, enum message_type type);
+
+/* An answer: addressed to whom the question named as its sender. */
+struct message *state_answer(struct raft *raft, uint32_t slot, uint64_t to, uint64_t to_incarnation,
+                             enum message_type type);
+
+void state_complain(struct raft *raft, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void state_fatal(struct raft *raft, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- ballot --- */
+
+/* Nothing of the ballot waits for the disk. */
+bool state_settled(const struct raft *raft);
+void state_set_term(struct raft *raft, uint64_t term, uint64_t vote);
+void state_emit_ballot(struct raft *raft); /* if something changed in this step */
+
+/* --- configuration --- */
+
+/* Lends the active configuration: the last one in the log, else the note; count 0: none. */
+const struct members *state_members(const struct raft *raft);
+
+/* After every change of log or note (I8). */
+void state_refresh_members(struct raft *raft);
+void state_add_config(struct raft *raft, struct span record);
+
+/* True if the head's sender is the voter that the active configuration has for this slot (I11). */
+bool state_counts(const struct raft *raft, uint32_t slot, const struct peer_head *head);
+
+/* --- roles --- */
+
+/* FOLLOWER, or FOUNDING while record 1 is not in the log. Drops what a leader or candidate had. */
+void state_step_down(struct raft *raft);
+void state_set_leader(struct raft *raft, uint32_t slot);
+void state_restart_election(struct raft *raft); /* a new random timeout from now */
+uint64_t state_chance(struct raft *raft, uint64_t below);
+
+/* Truncates log, marks and configurations alike. */
+void state_truncate(struct raft *raft, uint64_t index);
+
+/* Refuses whole records of `records`, towards the api (slot RAFT_SELF) or a peer. */
+void state_refuse(struct raft *raft, uint32_t slot, const struct peer_head *head,
+                  struct span records, enum err err);
+
+/* Lends the rule of a cell; a unit test walks them. */
+raft_rule *raft_rule_at(enum raft_role role, enum raft_column column);
+
+#endif

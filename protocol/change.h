@@ -1,0 +1,70 @@
+/* change.h - what clients write: the body of a put, and one change as a row.
+ *
+ * A body is a msgpack map {"changes": [{…}, …]} as the client encoded it. Each
+ * change is a map; every field is optional:
+ *   type     integer >= 0, default 0       key      text, at most 1024 bytes
+ *   tags     array of texts                headers  map text -> text
+ *   ctype    content type, text            data     bin or text, default empty
+ * An unknown key is refused: a body is read by every later version. */
+#ifndef PROTOCOL_CHANGE_H
+#define PROTOCOL_CHANGE_H
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/hash.h"
+#include "protocol/message.h"
+
+enum { CHANGES_MAX = 1024, CHANGE_TAGS_MAX = TEXTS_MAX, CHANGE_KEY_MAX = 1024 };
+
+/* Limits of replicated state; the same on every node. */
+struct change_limits {
+    uint32_t change_bytes_max, body_bytes_max;
+    uint32_t tags_max, tag_bytes_max;
+    uint32_t changes_max;
+};
+
+extern const struct change_limits change_limits_default; /* 1 MiB, 4 MiB, 64, 256, 1024 */
+
+/* One change; spans lent from the body. */
+struct change {
+    uint64_t type;
+    bool has_key;
+    struct span key, ctype, data;
+    struct span headers; /* a msgpack map; empty span if there is none */
+    struct texts tags;   /* repeated tags are folded */
+};
+
+/* Checks a body as a whole and counts its changes. Errors, each final for the txid:
+ * ERR_BAD_REQUEST, ERR_LIMIT, ERR_RESERVED_TYPE, ERR_UNSUPPORTED (unknown key).
+ * `detail` (may be NULL) lends a constant sentence on the error. */
+MUST_USE enum err change_body_check(struct span body, const struct change_limits *limits,
+                                    uint32_t *count, const char **detail);
+
+/* Walks the changes of a body that change_body_check accepted:
+ * begin, then next until it returns false. */
+struct change_walk {
+    struct span rest;
+    uint32_t left;
+};
+void change_walk_begin(struct change_walk *walk, struct span body);
+bool change_walk_next(struct change_walk *walk, struct change *change);
+
+/* Encodes a body of changes: begin with the count, then each change. */
+void change_body_begin(struct bytes *out, uint32_t count);
+void change_body_add(struct bytes *out, const struct change *change);
+
+/* Change hash = BLAKE2b-256(previous, id, ts, type, key, tags, headers, content type, data);
+ * texts and lists are preceded by their length. `hash` may be the same array as `previous`. */
+void change_hash(const uint8_t previous[HASH_SIZE], uint64_t id, uint64_t ts,
+                 const struct change *change, uint8_t hash[HASH_SIZE]);
+
+/* Appends the row clients see: map {id, ts, type, key, tags, headers, ctype, data, hash}
+ * (key, headers, ctype only where present). */
+void change_row_encode(uint64_t id, uint64_t ts, const uint8_t hash[HASH_SIZE],
+                       const struct change *change, struct bytes *out);
+
+/* Reads such a row. ERR_BAD_MESSAGE: it is none. */
+MUST_USE enum err change_row_decode(struct span row, uint64_t *id, uint64_t *ts, struct span *hash,
+                                    struct change *change);
+
+#endif

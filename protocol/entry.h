@@ -1,0 +1,106 @@
+/* entry.h - one record of the log, format v1: a fixed header, then the body.
+ *
+ * Numbers are little-endian. The record is the same bytes in the log of every
+ * node, on every wire between our processes, and in a snapshot.
+ *
+ *  at size                          at size
+ *   0  1  version (1)               40  8  born
+ *   1  1  kind                      48  8  only_in_term
+ *   2  2  flags                     56  8  deadline
+ *   4  4  crc32c (with crc = 0)     64 16  txid
+ *   8  4  body size                 80 16  writer (key id, zeros: none)
+ *  12  4  change count              96 32  log hash
+ *  16  8  index                    128     body
+ *  24  8  term
+ *  32  8  ts
+ *
+ * log hash = BLAKE2b-256(previous log hash, the record with crc and hash zeroed).
+ * A proposal is a record whose index, term, ts, hash are zero: the leader stamps it.
+ * What a body means is not known here: see change.h. */
+#ifndef PROTOCOL_ENTRY_H
+#define PROTOCOL_ENTRY_H
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/hash.h"
+
+enum {
+    ENTRY_VERSION = 1,
+    ENTRY_HEADER_SIZE = 128,
+    ENTRY_BODY_MAX = 4 << 20,
+    ENTRY_SIZE_MAX = ENTRY_HEADER_SIZE + ENTRY_BODY_MAX,
+};
+
+enum entry_kind {
+    ENTRY_DATA = 1,     /* a put: 1..n changes */
+    ENTRY_NOOP = 2,     /* first entry of a term, but in term of the founding */
+    ENTRY_FOUNDING = 3, /* record 1: cluster id, history, voters (consensus/bootstrap.h) */
+    ENTRY_CONFIG = 4,   /* members */
+};
+
+struct entry {
+    enum entry_kind kind;
+    uint16_t flags;
+    uint32_t change_count;
+    uint64_t index, term, ts, born, only_in_term, deadline;
+    uint8_t txid[16], writer[16];
+    uint8_t hash[HASH_SIZE];
+    struct span body; /* lent */
+};
+
+/* Appends the record to `out`. crc and hash are written as entry_stamp would leave
+ * them only after entry_stamp; a proposal needs none. */
+void entry_encode(const struct entry *entry, struct bytes *out);
+
+/* Size of the first record in `records`, 0 if they are too short or it claims too much. */
+size_t entry_size(struct span records);
+
+/* Reads the first record; its body is lent.
+ * ERR_BAD_MESSAGE: too short, a wrong size.  ERR_VERSION: a version that is not known. */
+MUST_USE enum err entry_decode(struct span records, struct entry *entry);
+
+/* Walks records: takes the first one off `*rest`. Returns false at the end or on
+ * a broken record; then rest->size tells which (0: the end). */
+bool entry_next(struct span *rest, struct span *record);
+
+/* Checks that `records` are whole records and counts them.
+ * ERR_BAD_MESSAGE: a rest that is no record. */
+MUST_USE enum err entry_count(struct span records, uint32_t *count);
+
+/* Fast looks into a record of at least ENTRY_HEADER_SIZE bytes. */
+static inline uint8_t entry_kind_of(struct span record)
+{
+    return record.data[1];
+}
+static inline uint64_t entry_index_of(struct span record)
+{
+    return load_u64(record.data + 16);
+}
+static inline uint64_t entry_term_of(struct span record)
+{
+    return load_u64(record.data + 24);
+}
+static inline uint64_t entry_ts_of(struct span record)
+{
+    return load_u64(record.data + 32);
+}
+static inline const uint8_t *entry_txid_of(struct span record)
+{
+    return record.data + 64;
+}
+static inline const uint8_t *entry_hash_of(struct span record)
+{
+    return record.data + 96;
+}
+
+/* The leader gives a record its place: writes index, term, ts, log hash and crc. */
+void entry_stamp(uint8_t *record, uint64_t index, uint64_t term, uint64_t ts,
+                 const uint8_t previous_hash[HASH_SIZE]);
+
+/* True if the crc is right (S6). */
+bool entry_intact(struct span record);
+
+/* True if the log hash follows from the previous one (I7). */
+bool entry_follows(struct span record, const uint8_t previous_hash[HASH_SIZE]);
+
+#endif

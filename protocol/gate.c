@@ -1,0 +1,206 @@
+/* gate.c - RFC 27 by hand: one REP socket, seven frames in, six frames out. */
+#include "protocol/gate.h"
+
+#include "common/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <zmq.h>
+
+#define ZAP_ENDPOINT "inproc://zeromq.zap.01"
+
+enum {
+    ENFORCE_DOMAIN = 93, /* ZMQ_ZAP_ENFORCE_DOMAIN: a draft name, but the number works */
+    REQUEST_FRAMES = 7,
+    FRAME_MAX = 256,
+    HANDSHAKE_MS = 5000,
+};
+
+/* One ZAP request: frames longer than FRAME_MAX were cut, which no accepted one is. */
+struct request {
+    uint8_t at[REQUEST_FRAMES][FRAME_MAX];
+    size_t size[REQUEST_FRAMES];
+    int count;
+};
+
+enum { VERSION, REQUEST_ID, DOMAIN, ADDRESS, IDENTITY, MECHANISM, CREDENTIAL };
+
+static bool receive(void *socket, struct request *request)
+{
+    request->count = 0;
+    for (int more = 1; more;) {
+        uint8_t extra[FRAME_MAX];
+        bool fits = request->count < REQUEST_FRAMES;
+        int size =
+            zmq_recv(socket, fits ? request->at[request->count] : extra, FRAME_MAX, ZMQ_DONTWAIT);
+        size_t option_size = sizeof more;
+        if (size < 0)
+            return false;
+        if (fits)
+            request->size[request->count++] = (size_t)size;
+        zmq_getsockopt(socket, ZMQ_RCVMORE, &more, &option_size);
+    }
+    return true;
+}
+
+static bool frame_is(const struct request *request, int frame, const char *text)
+{
+    return frame < request->count && span_is(SPAN(request->at[frame], request->size[frame]), text);
+}
+
+static bool is_allowed(const struct gate *gate, const uint8_t *key)
+{
+    for (uint32_t i = 0; i < gate->key_count; i++)
+        if (memcmp(gate->keys[i], key, KEY_SIZE) == 0)
+            return true;
+    return false;
+}
+
+static bool judge(const struct gate *gate, const struct request *request, char user[KEY_TEXT_SIZE])
+{
+    user[0] = '\0';
+    if (!frame_is(request, VERSION, "1.0"))
+        return false;
+    if (frame_is(request, DOMAIN, GATE_CLIENT))
+        return frame_is(request, MECHANISM, "NULL");
+    if (!frame_is(request, DOMAIN, GATE_PEER) || !frame_is(request, MECHANISM, "CURVE") ||
+        request->count != REQUEST_FRAMES || request->size[CREDENTIAL] != KEY_SIZE ||
+        !is_allowed(gate, request->at[CREDENTIAL]))
+        return false;
+    keys_print(request->at[CREDENTIAL], user);
+    return true;
+}
+
+/* "Temporary failure": the connection is closed in silence and the other side tries again. After
+ * a 400 libzmq gives up for good, but a key may be allowed a moment later, by a hint. */
+#define REFUSED "300"
+
+static void reply(void *socket, const struct request *request, bool accepted, const char *user)
+{
+    zmq_send(socket, "1.0", 3, ZMQ_SNDMORE);
+    zmq_send(socket, request->at[REQUEST_ID],
+             request->count > REQUEST_ID ? request->size[REQUEST_ID] : 0, ZMQ_SNDMORE);
+    zmq_send(socket, accepted ? "200" : REFUSED, 3, ZMQ_SNDMORE);
+    zmq_send(socket, "", 0, ZMQ_SNDMORE); /* X7: no detail to strangers */
+    zmq_send(socket, user, strlen(user), ZMQ_SNDMORE);
+    zmq_send(socket, "", 0, 0);
+}
+
+static uint32_t drain(void *owner)
+{
+    struct gate *gate = owner;
+    struct request request;
+    uint32_t found = 0;
+    for (; receive(gate->socket, &request); found++) {
+        char user[KEY_TEXT_SIZE];
+        bool accepted = judge(gate, &request, user);
+        reply(gate->socket, &request, accepted, user);
+        gate->accepted += accepted;
+        if (!accepted && gate->refused++ % 100 == 0)
+            log_warn("connection_refused",
+                     kv_span("address", SPAN(request.at[ADDRESS],
+                                             request.count > ADDRESS ? request.size[ADDRESS] : 0)),
+                     kv_u64("count", gate->refused));
+    }
+    return found;
+}
+
+/* Asks the handler for a domain that nobody has; it must refuse, or the gate is open. */
+static enum err prove(struct gate *gate, void *context)
+{
+    static const char *const frames[REQUEST_FRAMES] = {"1.0", "1", "none", "proof", "", "NULL", ""};
+    char status[8] = {0};
+    void *probe = zmq_socket(context, ZMQ_REQ);
+    int linger = 0;
+    zmq_setsockopt(probe, ZMQ_LINGER, &linger, sizeof linger);
+    enum err err = zmq_connect(probe, ZAP_ENDPOINT) == 0 ? ERR_NONE : ERR_SYSTEM;
+    for (int i = 0; i < REQUEST_FRAMES && err == ERR_NONE; i++)
+        if (zmq_send(probe, frames[i], strlen(frames[i]),
+                     i + 1 < REQUEST_FRAMES ? ZMQ_SNDMORE : 0) < 0)
+            err = ERR_SYSTEM;
+    struct request request;
+    if (err == ERR_NONE && receive(gate->socket, &request)) {
+        char user[KEY_TEXT_SIZE];
+        reply(gate->socket, &request, judge(gate, &request, user), user);
+    }
+    for (int i = 0; i < 3 && err == ERR_NONE; i++)
+        if (zmq_recv(probe, status, sizeof status - 1, ZMQ_DONTWAIT) < 0)
+            err = ERR_SYSTEM;
+    zmq_close(probe);
+    return err == ERR_NONE && memcmp(status, REFUSED, 3) == 0 ? ERR_NONE : ERR_SYSTEM;
+}
+
+enum err gate_open(struct gate *gate, struct loop *loop, void *context)
+{
+    assert(gate->socket == NULL);
+    gate->socket = zmq_socket(context, ZMQ_REP);
+    if (gate->socket == NULL || zmq_bind(gate->socket, ZAP_ENDPOINT) != 0) {
+        log_error("gate_failed", kv_text("text", zmq_strerror(errno)));
+        return ERR_SYSTEM;
+    }
+    int linger = 0;
+    zmq_setsockopt(gate->socket, ZMQ_LINGER, &linger, sizeof linger);
+    gate->loop = loop;
+    TRY(prove(gate, context));
+    loop_add_socket(loop, gate->socket, drain, gate);
+    return ERR_NONE;
+}
+
+void gate_close(struct gate *gate)
+{
+    if (gate->socket == NULL)
+        return;
+    if (gate->loop != NULL)
+        loop_remove(gate->loop, gate);
+    zmq_close(gate->socket);
+    *gate = (struct gate){0};
+}
+
+enum err gate_allow(struct gate *gate, const uint8_t key[KEY_SIZE])
+{
+    if (is_allowed(gate, key))
+        return ERR_NONE;
+    if (gate->key_count == GATE_KEYS_MAX)
+        return ERR_LIMIT;
+    memcpy(gate->keys[gate->key_count++], key, KEY_SIZE);
+    return ERR_NONE;
+}
+
+enum err gate_guard(void *socket, const char *domain, const struct keys *keys)
+{
+    int on = 1, handshake = HANDSHAKE_MS;
+    int rc = zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain));
+    rc |= zmq_setsockopt(socket, ENFORCE_DOMAIN, &on, sizeof on);
+    rc |= zmq_setsockopt(socket, ZMQ_HANDSHAKE_IVL, &handshake, sizeof handshake);
+    if (keys != NULL) {
+        rc |= zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &on, sizeof on);
+        rc |= zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, KEY_SIZE);
+    }
+    return rc == 0 ? ERR_NONE : ERR_SYSTEM; /* fail closed (X1) */
+}
+
+void *gate_monitor(void *context, void *socket, const char *name)
+{
+    int linger = 0;
+    int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
+    if (zmq_socket_monitor(socket, name, events) != 0)
+        return NULL;
+    void *monitor = zmq_socket(context, ZMQ_PAIR);
+    if (monitor == NULL || zmq_connect(monitor, name) != 0) {
+        zmq_close(monitor);
+        return NULL;
+    }
+    zmq_setsockopt(monitor, ZMQ_LINGER, &linger, sizeof linger);
+    return monitor;
+}
+
+bool gate_event(void *monitor, bool *connected)
+{
+    uint8_t event[6], address[FRAME_MAX];
+    if (zmq_recv(monitor, event, sizeof event, ZMQ_DONTWAIT) < 0)
+        return false;
+    if (zmq_recv(monitor, address, sizeof address, ZMQ_DONTWAIT) < 0)
+        return false;
+    *connected = load_u16(event) == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+    return true;
+}

@@ -1,0 +1,303 @@
+/* wire.c - a bounded scan that reads msgpack; msgpack-c writes it. */
+#include "protocol/wire.h"
+
+#include <msgpack.h>
+
+struct head {
+    enum wire_kind kind;
+    size_t size;     /* of the head */
+    uint64_t number; /* as in struct wire_value; content size of TEXT, BIN, OTHER */
+    bool flag;
+};
+
+static uint64_t big_endian(const uint8_t *at, size_t size)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++)
+        value = value << 8 | at[i];
+    return value;
+}
+
+static struct head sized(enum wire_kind kind, size_t extra, size_t length_size, const uint8_t *at)
+{
+    return (struct head){kind, 1 + length_size + extra, big_endian(at + 1, length_size), false};
+}
+
+static struct head signed_number(const uint8_t *at, size_t size)
+{
+    uint64_t raw = big_endian(at + 1, size);
+    unsigned shift = (unsigned)(64 - 8 * size);
+    int64_t value = (int64_t)(raw << shift) >> shift;
+    return (struct head){value < 0 ? WIRE_NEGATIVE : WIRE_U64, 1 + size, (uint64_t)value, false};
+}
+
+/* The heads that say in full what follows (0xc0 to 0xdf). */
+static struct head read_named_head(const uint8_t *at)
+{
+    uint8_t c = at[0];
+    switch (c) {
+    case 0xc0:
+        return (struct head){WIRE_NIL, 1, 0, false};
+    case 0xc2:
+    case 0xc3:
+        return (struct head){WIRE_BOOL, 1, 0, c == 0xc3};
+    case 0xc4:
+    case 0xc5:
+    case 0xc6:
+        return sized(WIRE_BIN, 0, (size_t)1 << (c - 0xc4), at);
+    case 0xc7:
+    case 0xc8:
+    case 0xc9:
+        return sized(WIRE_OTHER, 1, (size_t)1 << (c - 0xc7), at);
+    case 0xca:
+        return (struct head){WIRE_FLOAT, 5, 0, false};
+    case 0xcb:
+        return (struct head){WIRE_FLOAT, 9, 0, false};
+    case 0xcc:
+    case 0xcd:
+    case 0xce:
+    case 0xcf: {
+        size_t size = (size_t)1 << (c - 0xcc);
+        return (struct head){WIRE_U64, 1 + size, big_endian(at + 1, size), false};
+    }
+    case 0xd0:
+    case 0xd1:
+    case 0xd2:
+    case 0xd3:
+        return signed_number(at, (size_t)1 << (c - 0xd0));
+    case 0xd4:
+    case 0xd5:
+    case 0xd6:
+    case 0xd7:
+    case 0xd8:
+        return (struct head){WIRE_OTHER, 2, (uint64_t)1 << (c - 0xd4), false};
+    case 0xd9:
+    case 0xda:
+    case 0xdb:
+        return sized(WIRE_TEXT, 0, (size_t)1 << (c - 0xd9), at);
+    case 0xdc:
+    case 0xdd:
+        return sized(WIRE_ARRAY, 0, (size_t)2 << (c - 0xdc), at);
+    case 0xde:
+    case 0xdf:
+        return sized(WIRE_MAP, 0, (size_t)2 << (c - 0xde), at);
+    default:
+        return (struct head){WIRE_OTHER, 0, 0, false}; /* 0xc1 is never used */
+    }
+}
+
+/* The head at `at`, which the caller has padded: up to 9 bytes may be looked at. */
+static struct head read_head(const uint8_t *at)
+{
+    uint8_t c = at[0];
+    if (c <= 0x7f)
+        return (struct head){WIRE_U64, 1, c, false};
+    if (c <= 0x8f)
+        return (struct head){WIRE_MAP, 1, c & 0x0f, false};
+    if (c <= 0x9f)
+        return (struct head){WIRE_ARRAY, 1, c & 0x0f, false};
+    if (c <= 0xbf)
+        return (struct head){WIRE_TEXT, 1, c & 0x1f, false};
+    if (c >= 0xe0)
+        return (struct head){WIRE_NEGATIVE, 1, (uint64_t)(int64_t)(int8_t)c, false};
+    return read_named_head(at);
+}
+
+bool wire_next(struct span *rest, struct wire_value *value)
+{
+    uint8_t padded[16] = {0};
+    if (rest->size == 0)
+        return false;
+    const uint8_t *at = rest->data;
+    if (rest->size < 9) {
+        memcpy(padded, rest->data, rest->size);
+        at = padded;
+    }
+    struct head head = read_head(at);
+    if (head.size == 0 || head.size > rest->size)
+        return false;
+    rest->data += head.size;
+    rest->size -= head.size;
+    *value = (struct wire_value){.kind = head.kind, .flag = head.flag, .number = head.number};
+    if (head.kind == WIRE_TEXT || head.kind == WIRE_BIN || head.kind == WIRE_OTHER) {
+        if (head.number > rest->size)
+            return false;
+        value->bytes = SPAN(rest->data, head.number);
+        rest->data += head.number;
+        rest->size -= head.number;
+    }
+    return true;
+}
+
+/* Every item takes at least one byte, so a count beyond the rest is a lie. */
+static bool count_is_honest(const struct wire_value *value, size_t rest)
+{
+    if (value->kind == WIRE_ARRAY)
+        return value->number <= rest;
+    if (value->kind == WIRE_MAP)
+        return value->number <= rest / 2;
+    return true;
+}
+
+static bool skip(struct span *rest, unsigned depth)
+{
+    struct wire_value value;
+    if (depth > WIRE_DEPTH_MAX || !wire_next(rest, &value) || !count_is_honest(&value, rest->size))
+        return false;
+    if (value.kind != WIRE_ARRAY && value.kind != WIRE_MAP)
+        return true;
+    uint64_t items = value.kind == WIRE_MAP ? value.number * 2 : value.number;
+    for (uint64_t i = 0; i < items; i++)
+        if (!skip(rest, depth + 1))
+            return false;
+    return true;
+}
+
+bool wire_take(struct span *rest, struct span *whole)
+{
+    struct span from = *rest;
+    if (!skip(rest, 1))
+        return false;
+    *whole = SPAN(from.data, from.size - rest->size);
+    return true;
+}
+
+size_t wire_size(struct span bytes)
+{
+    struct span whole;
+    return wire_take(&bytes, &whole) ? whole.size : 0;
+}
+
+/* UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF. */
+bool wire_is_text(struct span text)
+{
+    const uint8_t *at = text.data, *end = at + text.size;
+    while (at < end) {
+        uint8_t c = *at++;
+        if (c < 0x80)
+            continue;
+        unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+        uint8_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+        uint8_t high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+        if (c < 0xc2 || c > 0xf4 || (size_t)(end - at) < more || *at < low || *at > high)
+            return false;
+        for (at++; --more > 0; at++)
+            if ((*at & 0xc0) != 0x80)
+                return false;
+    }
+    return true;
+}
+
+enum { SIMPLE_KEYS_MAX = 64 };
+
+/* Maps are small; a large one costs the square of its size only up to a bound. */
+static bool check(struct span *rest, unsigned depth);
+
+static bool check_map(struct span *rest, uint64_t pairs, unsigned depth)
+{
+    struct span keys[SIMPLE_KEYS_MAX];
+    if (pairs > SIMPLE_KEYS_MAX)
+        return false;
+    for (uint64_t i = 0; i < pairs; i++) {
+        struct span from = *rest;
+        if (!check(rest, depth + 1))
+            return false;
+        keys[i] = SPAN(from.data, from.size - rest->size);
+        for (uint64_t j = 0; j < i; j++)
+            if (span_equal(keys[i], keys[j]))
+                return false;
+        if (!check(rest, depth + 1))
+            return false;
+    }
+    return true;
+}
+
+static bool check(struct span *rest, unsigned depth)
+{
+    struct wire_value value;
+    if (depth > WIRE_DEPTH_MAX || !wire_next(rest, &value) || !count_is_honest(&value, rest->size))
+        return false;
+    if (value.kind == WIRE_OTHER)
+        return false;
+    if (value.kind == WIRE_TEXT)
+        return wire_is_text(value.bytes);
+    if (value.kind == WIRE_MAP)
+        return check_map(rest, value.number, depth);
+    if (value.kind == WIRE_ARRAY)
+        for (uint64_t i = 0; i < value.number; i++)
+            if (!check(rest, depth + 1))
+                return false;
+    return true;
+}
+
+enum err wire_check(struct span bytes)
+{
+    struct span rest = bytes;
+    return check(&rest, 1) && rest.size == 0 ? ERR_NONE : ERR_BAD_MESSAGE;
+}
+
+static int append(void *out, const char *data, size_t size)
+{
+    bytes_append(out, data, size);
+    return 0;
+}
+
+static msgpack_packer packer_of(struct bytes *out)
+{
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, out, append);
+    return packer;
+}
+
+void wire_pack_nil(struct bytes *out)
+{
+    msgpack_packer packer = packer_of(out);
+    msgpack_pack_nil(&packer);
+}
+
+void wire_pack_bool(struct bytes *out, bool value)
+{
+    msgpack_packer packer = packer_of(out);
+    if (value)
+        msgpack_pack_true(&packer);
+    else
+        msgpack_pack_false(&packer);
+}
+
+void wire_pack_u64(struct bytes *out, uint64_t value)
+{
+    msgpack_packer packer = packer_of(out);
+    msgpack_pack_uint64(&packer, value);
+}
+
+void wire_pack_text(struct bytes *out, struct span text)
+{
+    msgpack_packer packer = packer_of(out);
+    msgpack_pack_str(&packer, text.size);
+    bytes_append_span(out, text);
+}
+
+void wire_pack_bin(struct bytes *out, struct span bin)
+{
+    msgpack_packer packer = packer_of(out);
+    msgpack_pack_bin(&packer, bin.size);
+    bytes_append_span(out, bin);
+}
+
+void wire_pack_array(struct bytes *out, uint32_t count)
+{
+    msgpack_packer packer = packer_of(out);
+    msgpack_pack_array(&packer, count);
+}
+
+void wire_pack_map(struct bytes *out, uint32_t pairs)
+{
+    msgpack_packer packer = packer_of(out);
+    msgpack_pack_map(&packer, pairs);
+}
+
+void wire_pack_counter(struct bytes *out, const char *name, uint64_t value)
+{
+    wire_pack_text(out, SPAN_TEXT(name));
+    wire_pack_u64(out, value);
+}

@@ -1,0 +1,186 @@
+#include "storage/apply.h"
+
+#include <assert.h>
+
+/* The number of a tag, with room for its head. */
+static uint32_t tag_number(struct apply *apply, struct span tag)
+{
+    uint32_t number = tagmap_add(&apply->tags, tag);
+    if (number >= apply->head_room) {
+        uint32_t room = apply->head_room ? apply->head_room * 2 : 64;
+        apply->heads = bytes_resize(apply->heads, room, sizeof *apply->heads);
+        memset(apply->heads + apply->head_room, 0,
+               (room - apply->head_room) * sizeof *apply->heads);
+        apply->head_room = room;
+    }
+    return number;
+}
+
+/* Gives one change its id and its hash, and appends both links to `links`. */
+static void apply_change(struct apply *apply, const struct change *change, uint64_t ts,
+                         struct bytes *links)
+{
+    uint64_t id = ++apply->at.last_id;
+    uint64_t previous[CHANGE_TAGS_MAX];
+    assert(change->tags.count <= CHANGE_TAGS_MAX);
+    change_hash(apply->at.hash, id, ts, change, apply->at.hash);
+    for (uint32_t i = 0; i < change->tags.count; i++) {
+        uint32_t number = tag_number(apply, change->tags.at[i]);
+        previous[i] = apply->heads[number];
+        apply->heads[number] = id;
+    }
+    effect_link_append(links, apply->at.hash, previous, (uint16_t)change->tags.count);
+}
+
+static void apply_changes(struct apply *apply, const struct entry *entry, uint32_t count,
+                          struct effect *effect, struct bytes *effects)
+{
+    struct bytes links = {0};
+    struct change_walk walk;
+    struct change change;
+    effect->first_id = apply->at.last_id + 1;
+    effect->change_count = (uint16_t)count;
+    effect->body = entry->body;
+    change_walk_begin(&walk, entry->body);
+    while (change_walk_next(&walk, &change))
+        apply_change(apply, &change, entry->ts, &links);
+    effect->last_id = apply->at.last_id;
+    assert(effect->last_id - effect->first_id + 1 == count);
+    effect->links = bytes_span(&links);
+    effect_encode(effect, effects);
+    bytes_close(&links);
+}
+
+/* What this version does not know is refused the same everywhere, before the body is read. */
+static enum err check_write(const struct apply *apply, const struct entry *entry, uint32_t *count)
+{
+    if (entry->flags != 0 || entry->only_in_term != 0 || entry->deadline != 0)
+        return ERR_UNSUPPORTED;
+    enum err err = change_body_check(entry->body, &apply->limits, count, NULL);
+    return err == ERR_NONE && *count == 0 ? ERR_BAD_REQUEST : err;
+}
+
+static void remember(struct apply *apply, const struct entry *entry)
+{
+    uint64_t print = outcomes_print(&apply->outcomes, entry->txid);
+    outcomes_add(&apply->outcomes, print, entry->index, entry->ts);
+    apply->at.floor = outcomes_expire(&apply->outcomes, apply->at.floor, entry->ts);
+}
+
+/* A txid that was never seen: its first outcome, for ever. */
+static void apply_new(struct apply *apply, const struct entry *entry, struct effect *effect,
+                      struct bytes *effects)
+{
+    uint32_t count = 0;
+    effect->err = check_write(apply, entry, &count);
+    if (effect->err == ERR_NONE)
+        apply_changes(apply, entry, count, effect, effects);
+    else
+        effect_encode(effect, effects);
+    remember(apply, entry);
+}
+
+/* The txid has an outcome: told again, or refused to another body. No row changes. */
+static void apply_again(const struct outcome *first, struct effect *effect, struct bytes *effects)
+{
+    if (first->body_hash == effect->body_hash)
+        *effect = overlay_effect(first);
+    else
+        effect->err = ERR_TXID_REUSED;
+    effect_encode(effect, effects);
+}
+
+static enum err apply_write(struct apply *apply, const struct entry *entry,
+                            const struct apply_source *source, struct bytes *effects)
+{
+    struct effect effect = {
+        .index = entry->index,
+        .ts = entry->ts,
+        .body_hash = hash_short(entry->body),
+    };
+    struct outcome first;
+    memcpy(effect.txid, entry->txid, sizeof effect.txid);
+    enum err err = apply_outcome(apply, entry->txid, source, &first);
+    if (err == ERR_NONE) {
+        apply_again(&first, &effect, effects);
+    } else if (err != ERR_NOT_FOUND) {
+        return err;
+    } else if (entry->born == 0 || entry->born < apply->at.floor) {
+        effect.err = ERR_OUTCOME_EXPIRED;
+        effect_encode(&effect, effects);
+    } else {
+        apply_new(apply, entry, &effect, effects);
+    }
+    return ERR_NONE;
+}
+
+/* Record 1: from here on the log has a name. */
+static enum err apply_founding(struct apply *apply, const struct entry *entry)
+{
+    if (apply->at.founded || entry->body.size < sizeof apply->at.cluster + sizeof(uint64_t))
+        return ERR_CORRUPT;
+    memcpy(apply->at.cluster, entry->body.data, sizeof apply->at.cluster);
+    apply->at.history = load_u64(entry->body.data + sizeof apply->at.cluster);
+    apply->at.founded = true;
+    return ERR_NONE;
+}
+
+void apply_open(struct apply *apply, const uint8_t key[HASH_KEY_SIZE])
+{
+    apply->limits = change_limits_default;
+    outcomes_open(&apply->outcomes, key);
+    memcpy(apply->tags.key, key, HASH_KEY_SIZE);
+}
+
+void apply_close(struct apply *apply)
+{
+    outcomes_close(&apply->outcomes);
+    tagmap_close(&apply->tags);
+    bytes_free(apply->heads);
+    *apply = (struct apply){0};
+}
+
+void apply_set_head(struct apply *apply, struct span tag, uint64_t id)
+{
+    uint32_t number = tag_number(apply, tag); /* may move the heads */
+    apply->heads[number] = id;
+}
+
+enum err apply_entry(struct apply *apply, const struct entry *entry,
+                     const struct apply_source *source, struct bytes *effects)
+{
+    if (entry->index != apply->at.index + 1)
+        return ERR_GAP;
+    apply->at.floor = outcomes_expire(&apply->outcomes, apply->at.floor, entry->ts);
+    switch (entry->kind) {
+    case ENTRY_DATA:
+        TRY(apply_write(apply, entry, source, effects));
+        break;
+    case ENTRY_NOOP:
+        break;
+    case ENTRY_FOUNDING:
+        TRY(apply_founding(apply, entry));
+        break;
+    case ENTRY_CONFIG:
+        break;
+    default:
+        return ERR_VERSION;
+    }
+    apply->at.index = entry->index;
+    apply->at.term = entry->term;
+    apply->at.ts = entry->ts;
+    return ERR_NONE;
+}
+
+enum err apply_outcome(const struct apply *apply, const uint8_t txid[16],
+                       const struct apply_source *source, struct outcome *out)
+{
+    uint64_t print = outcomes_print(&apply->outcomes, txid), index;
+    uint32_t cursor = 0;
+    while (outcomes_next(&apply->outcomes, print, &cursor, &index)) {
+        TRY(source->outcome(source->owner, index, out));
+        if (memcmp(out->txid, txid, sizeof out->txid) == 0)
+            return ERR_NONE;
+    }
+    return ERR_NOT_FOUND;
+}

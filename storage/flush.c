@@ -1,0 +1,129 @@
+#include "storage/flush.h"
+
+static void use_tag(struct flush *flush, struct span tag, uint64_t id)
+{
+    uint32_t known = flush->tags.count;
+    uint32_t number = tagmap_add(&flush->tags, tag);
+    if (number >= flush->changed_room) {
+        flush->changed_room = flush->changed_room ? flush->changed_room * 2 : 64;
+        flush->changed = bytes_resize(flush->changed, flush->changed_room, sizeof *flush->changed);
+    }
+    struct state_tag *changed = &flush->changed[number];
+    if (number == known)
+        *changed = (struct state_tag){.first = id};
+    changed->last = id;
+    changed->count++;
+}
+
+static enum err use_tags(struct flush *flush, const struct effect *effect)
+{
+    struct change_walk walk;
+    struct change change;
+    uint64_t id = effect->first_id;
+    change_walk_begin(&walk, effect->body);
+    for (; change_walk_next(&walk, &change); id++) {
+        for (uint32_t i = 0; i < change.tags.count; i++)
+            use_tag(flush, change.tags.at[i], id);
+    }
+    return id == effect->last_id + 1 ? ERR_NONE : ERR_CORRUPT;
+}
+
+static enum err write_configs(struct flush *flush, struct state *state)
+{
+    struct span rest = bytes_span(&flush->configs), record;
+    while (entry_next(&rest, &record))
+        TRY(state_add_config(state, entry_index_of(record), record));
+    return rest.size == 0 ? ERR_NONE : ERR_CORRUPT;
+}
+
+static enum err write_rows(struct flush *flush, struct state *state)
+{
+    struct outcome outcome;
+    for (size_t at = 0; at < flush->outcomes.size; at += sizeof outcome) {
+        memcpy(&outcome, flush->outcomes.data + at, sizeof outcome);
+        TRY(state_add_outcome(state, &outcome));
+    }
+    for (uint32_t number = 0; number < flush->tags.count; number++)
+        TRY(state_add_tag(state, tagmap_text(&flush->tags, number), &flush->changed[number]));
+    return write_configs(flush, state);
+}
+
+static void forget(struct flush *flush)
+{
+    bytes_clear(&flush->outcomes);
+    bytes_clear(&flush->configs);
+    tagmap_close(&flush->tags);
+    memcpy(flush->tags.key, flush->key, HASH_KEY_SIZE);
+    flush->rows = 0;
+    flush->bytes = 0;
+    flush->waiting = false;
+}
+
+void flush_open(struct flush *flush, const uint8_t key[HASH_KEY_SIZE], const struct apply_mark *at)
+{
+    memcpy(flush->key, key, HASH_KEY_SIZE);
+    forget(flush);
+    flush->at = *at;
+    flush->newest = at->index;
+}
+
+void flush_close(struct flush *flush)
+{
+    bytes_close(&flush->outcomes);
+    bytes_close(&flush->configs);
+    tagmap_close(&flush->tags);
+    bytes_free(flush->changed);
+    *flush = (struct flush){0};
+}
+
+enum err flush_add(struct flush *flush, const struct effect *effect)
+{
+    if (effect->index <= flush->newest || !apply_is_outcome(effect, effect->index))
+        return ERR_NONE;
+    flush->newest = effect->index;
+    struct outcome outcome = overlay_outcome(effect);
+    bytes_append(&flush->outcomes, &outcome, sizeof outcome);
+    flush->rows++;
+    flush->bytes += effect->body.size;
+    return apply_is_commit(effect) ? use_tags(flush, effect) : ERR_NONE;
+}
+
+void flush_add_config(struct flush *flush, struct span record)
+{
+    bytes_append_span(&flush->configs, record);
+}
+
+void flush_mark(struct flush *flush, const struct apply_mark *at)
+{
+    flush->at = *at;
+    flush->waiting = true;
+}
+
+bool flush_full(const struct flush *flush)
+{
+    return flush->rows >= FLUSH_ROWS || flush->bytes >= FLUSH_BYTES;
+}
+
+enum err flush_write(struct flush *flush, struct state *state, uint64_t keep_index)
+{
+    TRY(state_begin(state));
+    TRY(write_rows(flush, state));
+    TRY(state_end(state, &flush->at, keep_index));
+    forget(flush);
+    return ERR_NONE;
+}
+
+enum err flush_tag(const struct flush *flush, struct state *state, struct span tag,
+                   struct state_tag *out)
+{
+    TRY(state_tag(state, tag, out));
+    uint32_t number = tagmap_find(&flush->tags, tag);
+    if (number == TAGMAP_NONE)
+        return ERR_NONE;
+    const struct state_tag *changed = &flush->changed[number];
+    if (out->count == 0)
+        out->first = changed->first;
+    out->last = changed->last;
+    out->count += changed->count;
+    return ERR_NONE;
+}

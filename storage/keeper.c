@@ -1,0 +1,358 @@
+#include "storage/keeper.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "protocol/link.h"
+#include "protocol/wire.h"
+#include "storage/late.h"
+#include "storage/query.h"
+#include "storage/sealer.h"
+
+#include <assert.h>
+
+enum { DRAIN_ITEMS = 16, TICK_MS = 200 };
+
+/* Below the limit of FETCHED with one largest entry behind it. */
+#define FETCH_BYTES KiB(960)
+
+struct keeper {
+    struct storage_room *room;
+    struct loop loop;
+    struct link link;
+    struct late late;
+    struct shelf shelf;
+    struct sealer sealer;
+    struct query_buffers buffers;
+    uint64_t applied_bytes, applied_entries; /* counters */
+    uint64_t reads, rows, fetches;
+};
+
+static void stop(struct keeper *keeper, const char *event, enum err err)
+{
+    log_error(event, kv_err(err), kv_u64("written", keeper->late.written));
+    loop_stop(&keeper->loop, service_exit_code(err));
+}
+
+/* ---- what keeper says to the other threads -------------------------------------------------- */
+
+/* Never waits: view and journal may be waiting for this thread. */
+static void say(struct queue *queue, enum room_kind kind, uint64_t index, uint64_t last)
+{
+    struct room_item *item = bytes_zeroed(1, sizeof *item);
+    item->kind = kind;
+    item->index = index;
+    item->last = last;
+    queue_push_now(queue, item, sizeof *item);
+}
+
+static void say_written(struct keeper *keeper)
+{
+    say(&keeper->room->rooms->view, ROOM_WRITTEN, keeper->late.written, keeper->late.durable);
+}
+
+static enum err write_now(struct keeper *keeper)
+{
+    TRY(late_flush(&keeper->late, &keeper->shelf, clock_now_ms()));
+    say_written(keeper);
+    return ERR_NONE;
+}
+
+static enum err make_durable(struct keeper *keeper)
+{
+    TRY(late_checkpoint(&keeper->late, clock_now_ms()));
+    say_written(keeper);
+    say(&keeper->room->rooms->journal, ROOM_DURABLE, keeper->late.durable, 0);
+    return ERR_NONE;
+}
+
+/* The one piece of work that is most due; false: nothing is. */
+static enum err work(struct keeper *keeper, bool *worked)
+{
+    uint64_t now_ms = keeper->loop.now_ms;
+    *worked = true;
+    if (late_flush_due(&keeper->late, now_ms))
+        return write_now(keeper);
+    if (late_checkpoint_due(&keeper->late, &keeper->shelf, now_ms))
+        return make_durable(keeper);
+    if (sealer_due(&keeper->sealer, &keeper->shelf, keeper->late.durable, now_ms))
+        return sealer_step(&keeper->sealer, &keeper->shelf, now_ms);
+    *worked = false;
+    return ERR_NONE;
+}
+
+/* ---- what comes from view and journal ------------------------------------------------------- */
+
+static enum err take_effects(struct keeper *keeper, struct span effects)
+{
+    struct effect effect;
+    while (effect_next(&effects, &effect)) {
+        TRY(flush_add(&keeper->late.flush, &effect));
+        if (apply_is_commit(&effect))
+            TRY(shelf_add_changes(&keeper->shelf, &effect));
+    }
+    return effects.size == 0 ? ERR_NONE : ERR_CORRUPT;
+}
+
+static enum err on_applied(struct keeper *keeper, const struct room_item *item)
+{
+    struct apply_mark at;
+    struct span rest = blob_span(item->records), record;
+    assert(rest.size >= sizeof at);
+    memcpy(&at, rest.data, sizeof at);
+    rest = SPAN(rest.data + sizeof at, rest.size - sizeof at);
+    if (!keeper->late.flush.waiting)
+        keeper->late.flushed_ms = keeper->loop.now_ms;
+    while (entry_next(&rest, &record))
+        flush_add_config(&keeper->late.flush, record);
+    TRY(take_effects(keeper, blob_span(item->effects)));
+    flush_mark(&keeper->late.flush, &at);
+    shelf_advance(&keeper->shelf, at.index);
+    keeper->applied_entries += item->last - item->first + 1;
+    keeper->applied_bytes += item->effects->size;
+    return at.last_id == keeper->shelf.last_id ? ERR_NONE : ERR_CORRUPT;
+}
+
+static void on_seal(struct keeper *keeper, struct room_item *item)
+{
+    if (shelf_take(&keeper->shelf, item->segment))
+        item->segment = NULL;
+    else
+        log_warn("segment_unknown", kv_text("path", item->segment->store.path));
+    segment_free(item->segment);
+}
+
+static enum err on_item(struct keeper *keeper, struct room_item *item)
+{
+    switch (item->kind) {
+    case ROOM_APPLIED:
+        return on_applied(keeper, item);
+    case ROOM_SEGMENT:
+        shelf_add(&keeper->shelf, item->path, item->first);
+        break;
+    case ROOM_GONE:
+        sealer_forget(&keeper->sealer, item->path);
+        shelf_gone(&keeper->shelf, item->path);
+        break;
+    case ROOM_SEAL:
+        on_seal(keeper, item);
+        break;
+    case ROOM_STOP:
+        loop_stop(&keeper->loop, EXIT_DONE);
+        break;
+    default:
+        assert(!"an item for another room");
+    }
+    return ERR_NONE;
+}
+
+/* Takes in at most `max` items and says how many there were. */
+static enum err take_items(struct keeper *keeper, uint32_t max, uint32_t *count)
+{
+    struct room_item *item;
+    enum err err = ERR_NONE;
+    for (*count = 0; *count < max && err == ERR_NONE; ++*count) {
+        item = queue_pop(&keeper->room->rooms->keeper);
+        if (item == NULL)
+            break;
+        err = on_item(keeper, item);
+        room_item_free(item);
+    }
+    return err;
+}
+
+/* One round: some items, then one piece of work. */
+static uint32_t drain_queue(void *owner)
+{
+    struct keeper *keeper = owner;
+    uint32_t count;
+    bool worked = false;
+    enum err err = take_items(keeper, DRAIN_ITEMS, &count);
+    if (err == ERR_NONE && !keeper->loop.stopped)
+        err = work(keeper, &worked);
+    if (err != ERR_NONE)
+        stop(keeper, "keeper_failed", err);
+    return count + worked;
+}
+
+/* Wakes the loop: what is due by time is looked for in each round. */
+static void tick(void *owner)
+{
+    struct keeper *keeper = owner;
+    loop_again(&keeper->loop, keeper);
+}
+
+/* ---- asks ----------------------------------------------------------------------------------- */
+
+static enum err take_all(struct keeper *keeper)
+{
+    uint32_t count;
+    enum err err = take_items(keeper, UINT32_MAX, &count);
+    if (err != ERR_NONE)
+        stop(keeper, "keeper_failed", err);
+    return err;
+}
+
+static enum err first_use(void *owner, struct span tag, uint64_t *id)
+{
+    struct keeper *keeper = owner;
+    struct state_tag known;
+    TRY(flush_tag(&keeper->late.flush, &keeper->late.state, tag, &known));
+    *id = known.first;
+    return ERR_NONE;
+}
+
+static enum err on_read(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct keeper *keeper = owner;
+    const struct query_tags tags = {first_use, keeper};
+    struct message answer = {.type = MESSAGE_PAGE};
+    TRY(take_all(keeper));
+    query_read(&keeper->shelf, &tags, &message->read, &keeper->buffers, &answer.page);
+    if (span_is(answer.page.error, "E_CORRUPT"))
+        log_error("read_corrupt", kv_u64("since", message->read.since));
+    link_tell(&keeper->link, neighbour, &answer);
+    keeper->reads++;
+    keeper->rows += answer.page.count;
+    return ERR_NONE;
+}
+
+static enum err on_fetch(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct keeper *keeper = owner;
+    const struct message_fetch *fetch = &message->fetch;
+    struct message answer = {.type = MESSAGE_FETCHED};
+    struct bytes entries = {0};
+    TRY(take_all(keeper));
+    size_t bytes = fetch->bytes < FETCH_BYTES ? (size_t)fetch->bytes : FETCH_BYTES;
+    enum err err = shelf_read(&keeper->shelf, fetch->from, fetch->to, bytes, &entries);
+    answer.fetched.ticket = fetch->ticket;
+    answer.fetched.from = fetch->from;
+    if (err == ERR_NONE)
+        answer.fetched.entries = bytes_span(&entries);
+    else
+        answer.fetched.error = SPAN_TEXT(err_name(err));
+    link_tell(&keeper->link, neighbour, &answer);
+    bytes_close(&entries);
+    keeper->fetches++;
+    return ERR_NONE;
+}
+
+static enum err on_tag_heads(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct keeper *keeper = owner;
+    const struct texts *tags = &message->tag_heads.tags;
+    uint64_t heads[TEXTS_MAX];
+    struct state_tag known;
+    TRY(take_all(keeper));
+    for (uint32_t i = 0; i < tags->count; i++) {
+        TRY(flush_tag(&keeper->late.flush, &keeper->late.state, tags->at[i], &known));
+        heads[i] = known.last;
+    }
+    struct message answer = {.type = MESSAGE_TAG_HEADS_ARE};
+    answer.tag_heads_are.ticket = message->tag_heads.ticket;
+    answer.tag_heads_are.last_id = keeper->shelf.last_id;
+    answer.tag_heads_are.ids = SPAN(heads, tags->count * sizeof heads[0]);
+    link_tell(&keeper->link, neighbour, &answer);
+    return ERR_NONE;
+}
+
+struct counter {
+    const char *name;
+    uint64_t value;
+};
+
+static enum err on_tally(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct keeper *keeper = owner;
+    const struct counter counters[] = {
+        {"applied_index", keeper->shelf.applied},
+        {"written_index", keeper->late.written},
+        {"durable_index", keeper->late.durable},
+        {"last_id", keeper->shelf.last_id},
+        {"applied_entries", keeper->applied_entries},
+        {"applied_bytes", keeper->applied_bytes},
+        {"flushes", keeper->late.flushes},
+        {"checkpoints", keeper->late.checkpoints},
+        {"segments", keeper->shelf.count},
+        {"sealed", keeper->sealer.sealed},
+        {"waiting_rows", keeper->late.flush.rows},
+        {"queue_view_bytes", queue_bytes(&keeper->room->rooms->view)},
+        {"queue_keeper_bytes", queue_bytes(&keeper->room->rooms->keeper)},
+        {"reads", keeper->reads},
+        {"rows_read", keeper->rows},
+        {"fetches", keeper->fetches},
+        {"refused", keeper->link.refused},
+    };
+    struct message answer = {.type = MESSAGE_TALLIED};
+    struct bytes map = {0};
+    wire_pack_map(&map, COUNT_OF(counters));
+    for (size_t i = 0; i < COUNT_OF(counters); i++)
+        wire_pack_counter(&map, counters[i].name, counters[i].value);
+    answer.tallied.counters = bytes_span(&map);
+    link_tell(&keeper->link, neighbour, &answer);
+    bytes_close(&map);
+    return ERR_NONE;
+}
+
+/* ---- the thread ----------------------------------------------------------------------------- */
+
+static link_handler *const handlers[MESSAGE_TYPE_MAX] = {
+    ON(READ, on_read),
+    ON(FETCH, on_fetch),
+    ON(TALLY, on_tally),
+    ON(TAG_HEADS, on_tag_heads),
+};
+
+static enum err keeper_open(struct keeper *keeper, struct link_rules *rules)
+{
+    char endpoint[128];
+    struct storage_room *room = keeper->room;
+    *rules = (struct link_rules){.process = "storage", .handlers = handlers, .life = room->life};
+    TRY(late_open(&keeper->late, &keeper->shelf, room->base->data, room->found));
+    say_written(keeper); /* view waits for it */
+    say(&room->rooms->journal, ROOM_DURABLE, keeper->late.durable, 0);
+    TRY(service_ipc(room->base, "keeper.ipc", endpoint));
+    TRY(link_bind(&keeper->link, &keeper->loop, room->base->context, endpoint, rules, keeper));
+    loop_add_fd(&keeper->loop, queue_fd(&room->rooms->keeper), drain_queue, keeper);
+    loop_add_timer(&keeper->loop, TICK_MS, TICK_MS, tick, keeper);
+    return ERR_NONE;
+}
+
+/* The last words: what was applied is written, and durable where nobody is in the way. */
+static int finish(struct keeper *keeper, int code)
+{
+    if (code != EXIT_DONE)
+        return code;
+    enum err err = late_flush(&keeper->late, &keeper->shelf, clock_now_ms());
+    if (err == ERR_NONE)
+        err = late_checkpoint(&keeper->late, clock_now_ms());
+    return service_exit_code(err);
+}
+
+static void keeper_close(struct keeper *keeper)
+{
+    link_close(&keeper->link);
+    sealer_close(&keeper->sealer);
+    shelf_close(&keeper->shelf);
+    late_close(&keeper->late);
+    bytes_close(&keeper->buffers.rows);
+    bytes_close(&keeper->buffers.records);
+}
+
+int keeper_run(void *room)
+{
+    struct keeper *keeper = bytes_zeroed(1, sizeof *keeper);
+    struct link_rules rules;
+    keeper->room = room;
+    enum err err = keeper_open(keeper, &rules);
+    int code = service_exit_code(err);
+    if (err == ERR_NONE) {
+        storage_ready(room);
+        code = finish(keeper, loop_run(&keeper->loop));
+    } else {
+        log_error("keeper_not_opened", kv_err(err));
+    }
+    keeper_close(keeper);
+    bytes_free(keeper);
+    return code;
+}

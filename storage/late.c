@@ -1,0 +1,110 @@
+#include "storage/late.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "storage/rebuild.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+/* Outcomes from here on are needed to build the index of what is not sealed yet. */
+static uint64_t keep_index(struct shelf *shelf)
+{
+    const struct shelf_part *open = shelf_oldest_open(shelf);
+    return open != NULL ? open->first : shelf->applied + 1;
+}
+
+static enum err open_both(struct late *late, struct shelf *shelf, const char *path,
+                          const struct storage_found *found, struct apply_mark *mark)
+{
+    TRY(state_open(&late->state, path));
+    TRY(state_mark(&late->state, mark));
+    TRY(shelf_open(shelf, found));
+    if (mark->index > found->last_index)
+        return ERR_CORRUPT;
+    return rebuild_shelf(shelf, &late->state, mark);
+}
+
+/* A state that is damaged, or disagrees with the log, goes: the log makes it anew. That
+ * is possible as long as nothing was cut. */
+static enum err make_anew(struct late *late, struct shelf *shelf, const char *data_dir,
+                          const char *path, const struct storage_found *found,
+                          struct apply_mark *mark)
+{
+    if (found->first_index > 1)
+        return ERR_CORRUPT;
+    log_warn("state_made_anew", kv_text("path", path));
+    state_close(&late->state);
+    shelf_close(shelf);
+    TRY(state_remove(path));
+    TRY(store_sync_directory(data_dir));
+    return open_both(late, shelf, path, found, mark);
+}
+
+enum err late_open(struct late *late, struct shelf *shelf, const char *data_dir,
+                   const struct storage_found *found)
+{
+    char path[PATH_MAX];
+    uint8_t key[HASH_KEY_SIZE];
+    struct apply_mark mark = {0};
+    if (snprintf(path, sizeof path, "%s/state.db", data_dir) >= PATH_MAX)
+        return ERR_CONFIG;
+    enum err err = open_both(late, shelf, path, found, &mark);
+    if (err == ERR_CORRUPT)
+        err = make_anew(late, shelf, data_dir, path, found, &mark);
+    TRY(err);
+    chance_fill(key, sizeof key);
+    flush_open(&late->flush, key, &mark);
+    late->written = mark.index;
+    late->flushed_ms = clock_now_ms();
+    return late_checkpoint(late, late->flushed_ms);
+}
+
+void late_close(struct late *late)
+{
+    flush_close(&late->flush);
+    state_close(&late->state);
+    *late = (struct late){0};
+}
+
+bool late_flush_due(const struct late *late, uint64_t now_ms)
+{
+    return flush_full(&late->flush) ||
+           (late->flush.waiting && now_ms - late->flushed_ms >= FLUSH_MS);
+}
+
+enum err late_flush(struct late *late, struct shelf *shelf, uint64_t now_ms)
+{
+    if (!late->flush.waiting)
+        return ERR_NONE;
+    TRY(flush_write(&late->flush, &late->state, keep_index(shelf)));
+    late->written = late->flush.at.index;
+    late->flushed_ms = now_ms;
+    late->flushes++;
+    return ERR_NONE;
+}
+
+bool late_checkpoint_due(const struct late *late, struct shelf *shelf, uint64_t now_ms)
+{
+    if (late->durable >= late->written || now_ms < late->not_before_ms)
+        return false;
+    const struct shelf_part *open = shelf_oldest_open(shelf);
+    bool segment_waits = open != NULL && open->last <= late->written && open->last > late->durable;
+    return segment_waits || now_ms - late->checkpoint_ms >= LATE_CHECKPOINT_MS;
+}
+
+enum err late_checkpoint(struct late *late, uint64_t now_ms)
+{
+    struct apply_mark mark;
+    enum err err = store_checkpoint(&late->state.store);
+    if (err == ERR_BUSY || err == ERR_LOCKED) {
+        late->not_before_ms = now_ms + LATE_RETRY_MS;
+        return ERR_NONE;
+    }
+    TRY(err);
+    TRY(state_mark(&late->state, &mark)); /* only what is read back is believed */
+    late->durable = mark.index;
+    late->checkpoint_ms = now_ms;
+    late->checkpoints++;
+    return ERR_NONE;
+}

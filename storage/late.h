@@ -1,0 +1,37 @@
+/* late.h - state.db is written late: when a flush is due, when a checkpoint, and what is durable.
+ *
+ * Written means that a reader finds it; durable means that a completed, synced
+ * checkpoint was read back. Where the log is cut into files is asked of shelf. */
+#ifndef STORAGE_LATE_H
+#define STORAGE_LATE_H
+
+#include "storage/flush.h"
+#include "storage/shelf.h"
+
+enum { LATE_CHECKPOINT_MS = 30000, LATE_RETRY_MS = 100 };
+
+struct late {
+    struct state state;
+    struct flush flush;
+    uint64_t written, durable;          /* log indexes */
+    uint64_t flushed_ms, checkpoint_ms; /* when the last ones were */
+    uint64_t not_before_ms;             /* a reader was in the way of a checkpoint */
+    uint64_t flushes, checkpoints;      /* counters */
+};
+
+/* Opens state.db, and the shelf on what recovery found; both agree when this returns.
+ * ERR_CORRUPT: they do not, and cannot be made anew, because the log was cut. */
+MUST_USE enum err late_open(struct late *late, struct shelf *shelf, const char *data_dir,
+                            const struct storage_found *found);
+void late_close(struct late *late);
+
+bool late_flush_due(const struct late *late, uint64_t now_ms);
+/* Writes all that waits. On an error the node stops. */
+MUST_USE enum err late_flush(struct late *late, struct shelf *shelf, uint64_t now_ms);
+
+/* A whole segment waits for it, or there was news for a while. */
+bool late_checkpoint_due(const struct late *late, struct shelf *shelf, uint64_t now_ms);
+/* Moves late->durable, unless a reader is in the way: later then. */
+MUST_USE enum err late_checkpoint(struct late *late, uint64_t now_ms);
+
+#endif

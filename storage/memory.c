@@ -1,0 +1,38 @@
+/* memory.c - outcomes and tags from state.db into the tables of apply. */
+#include "storage/memory.h"
+
+#include "common/log.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+static enum err load_outcome(void *owner, const struct outcome *outcome)
+{
+    struct apply *apply = owner;
+    if (outcome->ts < apply->at.floor)
+        return ERR_NONE;
+    outcomes_add(&apply->outcomes, outcomes_print(&apply->outcomes, outcome->txid), outcome->index,
+                 outcome->ts);
+    return ERR_NONE;
+}
+
+static enum err load_tag(void *owner, struct span tag, const struct state_tag *known)
+{
+    apply_set_head(owner, tag, known->last);
+    return ERR_NONE;
+}
+
+enum err memory_load(const char *data, struct state *state, struct apply *apply)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/state.db", data) >= PATH_MAX)
+        return ERR_CONFIG;
+    TRY(state_open_reader(state, path));
+    TRY(state_mark(state, &apply->at));
+    TRY(state_outcomes(state, 0, load_outcome, apply));
+    TRY(state_tags(state, load_tag, apply));
+    log_info(
+        "state_loaded", kv_u64("applied", apply->at.index), kv_u64("last_id", apply->at.last_id),
+        kv_u64("outcomes", outcomes_count(&apply->outcomes)), kv_u64("tags", apply->tags.count));
+    return ERR_NONE;
+}

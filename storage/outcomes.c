@@ -1,0 +1,126 @@
+#include "storage/outcomes.h"
+
+#include <assert.h>
+
+static void place(struct outcomes *outcomes, uint32_t position)
+{
+    uint32_t mask = outcomes->slot_count - 1;
+    uint32_t slot = (uint32_t)outcomes->ring[position].print & mask;
+    while (outcomes->slots[slot] != 0)
+        slot = (slot + 1) & mask;
+    outcomes->slots[slot] = position + 1;
+}
+
+/* Doubles the ring; positions change, so every slot is set anew. */
+static void grow(struct outcomes *outcomes)
+{
+    uint32_t size = outcomes->ring_size ? outcomes->ring_size * 2 : 1024;
+    struct outcome_key *ring = bytes_zeroed(size, sizeof *ring);
+    for (uint64_t row = outcomes->first; row < outcomes->end; row++)
+        ring[row & (size - 1)] = outcomes->ring[row & (outcomes->ring_size - 1)];
+    bytes_free(outcomes->ring);
+    bytes_free(outcomes->slots);
+    outcomes->ring = ring;
+    outcomes->ring_size = size;
+    outcomes->slot_count = size * 2;
+    outcomes->slots = bytes_zeroed(outcomes->slot_count, sizeof *outcomes->slots);
+    for (uint64_t row = outcomes->first; row < outcomes->end; row++)
+        place(outcomes, (uint32_t)(row & (size - 1)));
+}
+
+/* Frees a slot and moves back what was displaced by it, so that no probe ends early. */
+static void free_slot(struct outcomes *outcomes, uint32_t hole)
+{
+    uint32_t mask = outcomes->slot_count - 1;
+    for (uint32_t slot = (hole + 1) & mask; outcomes->slots[slot] != 0; slot = (slot + 1) & mask) {
+        uint32_t home = (uint32_t)outcomes->ring[outcomes->slots[slot] - 1].print & mask;
+        if (((slot - home) & mask) >= ((slot - hole) & mask)) {
+            outcomes->slots[hole] = outcomes->slots[slot];
+            hole = slot;
+        }
+    }
+    outcomes->slots[hole] = 0;
+}
+
+static void drop_first(struct outcomes *outcomes)
+{
+    uint32_t mask = outcomes->slot_count - 1;
+    uint32_t position = (uint32_t)(outcomes->first & (outcomes->ring_size - 1));
+    uint32_t slot = (uint32_t)outcomes->ring[position].print & mask;
+    while (outcomes->slots[slot] != position + 1)
+        slot = (slot + 1) & mask;
+    free_slot(outcomes, slot);
+    outcomes->first++;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static const struct outcome_key *row_at(const struct outcomes *outcomes, uint64_t row)
+{
+    return &outcomes->ring[row & (outcomes->ring_size - 1)];
+}
+
+void outcomes_open(struct outcomes *outcomes, const uint8_t key[HASH_KEY_SIZE])
+{
+    memcpy(outcomes->key, key, HASH_KEY_SIZE);
+    outcomes->max = OUTCOMES_MAX;
+    outcomes->age_ns = OUTCOMES_AGE_NS;
+}
+
+void outcomes_close(struct outcomes *outcomes)
+{
+    bytes_free(outcomes->ring);
+    bytes_free(outcomes->slots);
+    *outcomes = (struct outcomes){0};
+}
+
+uint64_t outcomes_print(const struct outcomes *outcomes, const uint8_t txid[16])
+{
+    return hash_keyed(outcomes->key, SPAN(txid, 16));
+}
+
+uint64_t outcomes_count(const struct outcomes *outcomes)
+{
+    return outcomes->end - outcomes->first;
+}
+
+void outcomes_add(struct outcomes *outcomes, uint64_t print, uint64_t index, uint64_t ts)
+{
+    if (outcomes_count(outcomes) == outcomes->ring_size)
+        grow(outcomes);
+    uint32_t position = (uint32_t)(outcomes->end++ & (outcomes->ring_size - 1));
+    outcomes->ring[position] = (struct outcome_key){print, index, ts};
+    place(outcomes, position);
+}
+
+uint64_t outcomes_expire(struct outcomes *outcomes, uint64_t floor, uint64_t ts)
+{
+    assert(outcomes->max > 0);
+    floor = later(floor, ts > outcomes->age_ns ? ts - outcomes->age_ns : 0);
+    if (outcomes_count(outcomes) > outcomes->max)
+        floor = later(floor, row_at(outcomes, outcomes->end - outcomes->max - 1)->ts + 1);
+    while (outcomes->first < outcomes->end && row_at(outcomes, outcomes->first)->ts < floor)
+        drop_first(outcomes);
+    return floor;
+}
+
+bool outcomes_next(const struct outcomes *outcomes, uint64_t print, uint32_t *cursor,
+                   uint64_t *index)
+{
+    if (outcomes->slot_count == 0)
+        return false;
+    uint32_t mask = outcomes->slot_count - 1;
+    for (;; ++*cursor) {
+        uint32_t position = outcomes->slots[((uint32_t)print + *cursor) & mask];
+        if (position == 0)
+            return false;
+        if (outcomes->ring[position - 1].print == print) {
+            *index = outcomes->ring[position - 1].index;
+            ++*cursor;
+            return true;
+        }
+    }
+}

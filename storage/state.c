@@ -1,0 +1,375 @@
+#include "storage/state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const char *const steps[] = {
+    "CREATE TABLE mark(one INTEGER PRIMARY KEY CHECK(one = 1), applied INTEGER NOT NULL,"
+    " content BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE outcomes(idx INTEGER PRIMARY KEY, txid BLOB NOT NULL, kind TEXT,"
+    " id INTEGER NOT NULL, count INTEGER NOT NULL, ts INTEGER NOT NULL,"
+    " body_hash INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE tags(tag BLOB PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+    " count INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE configs(idx INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;",
+    NULL,
+};
+
+static const struct schema schema = {
+    .name = "state",
+    .application_id = SCHEMA_ID_STATE,
+    .version = 1,
+    .steps = steps,
+    .sync = SCHEMA_NORMAL,
+    .page_size = 4096,
+    .cache_kib = 16384,
+    .checkpoint_pages = 8000,
+};
+
+enum { MARK_SIZE = 6 * 8 + 16 + HASH_SIZE + 1, PRUNE_MAX = 8192 };
+
+static void encode_mark(const struct apply_mark *mark, uint8_t content[MARK_SIZE])
+{
+    const uint64_t numbers[] = {mark->index,   mark->term,  mark->ts,
+                                mark->last_id, mark->floor, mark->history};
+    memcpy(content, numbers, sizeof numbers);
+    memcpy(content + 48, mark->cluster, 16);
+    memcpy(content + 64, mark->hash, HASH_SIZE);
+    content[64 + HASH_SIZE] = mark->founded;
+}
+
+static void decode_mark(const uint8_t *content, struct apply_mark *mark)
+{
+    mark->index = load_u64(content);
+    mark->term = load_u64(content + 8);
+    mark->ts = load_u64(content + 16);
+    mark->last_id = load_u64(content + 24);
+    mark->floor = load_u64(content + 32);
+    mark->history = load_u64(content + 40);
+    memcpy(mark->cluster, content + 48, 16);
+    memcpy(mark->hash, content + 64, HASH_SIZE);
+    mark->founded = content[64 + HASH_SIZE] != 0;
+}
+
+static uint32_t outcome_crc(const struct outcome *outcome)
+{
+    uint64_t numbers[] = {outcome->index, outcome->first_id, outcome->ts, outcome->body_hash,
+                          outcome->change_count};
+    const char *kind = err_name(outcome->err);
+    uint32_t crc = hash_crc32c(0, SPAN(numbers, sizeof numbers));
+    crc = hash_crc32c(crc, SPAN_TEXT(kind));
+    return hash_crc32c(crc, SPAN(outcome->txid, sizeof outcome->txid));
+}
+
+static uint32_t tag_crc(struct span tag, const struct state_tag *known)
+{
+    uint32_t crc = hash_crc32c(0, tag);
+    return hash_crc32c(crc, SPAN(known, sizeof *known));
+}
+
+static struct span column_blob(sqlite3_stmt *row, int column)
+{
+    const void *data = sqlite3_column_blob(row, column);
+    return SPAN(data, (size_t)sqlite3_column_bytes(row, column));
+}
+
+static uint64_t column_u64(sqlite3_stmt *row, int column)
+{
+    return (uint64_t)sqlite3_column_int64(row, column);
+}
+
+static void bind_u64(sqlite3_stmt *statement, int at, uint64_t value)
+{
+    sqlite3_bind_int64(statement, at, (sqlite3_int64)value);
+}
+
+static void bind_blob(sqlite3_stmt *statement, int at, struct span blob)
+{
+    sqlite3_bind_blob64(statement, at, blob.size ? (const void *)blob.data : "", blob.size,
+                        SQLITE_STATIC);
+}
+
+#define OUTCOME_COLUMNS "idx, txid, kind, id, count, ts, body_hash, crc"
+#define TAG_COLUMNS     "first, last, count, crc"
+
+/* Reads OUTCOME_COLUMNS. */
+static enum err read_outcome_row(sqlite3_stmt *row, struct outcome *out)
+{
+    struct span txid = column_blob(row, 1);
+    const char *kind = (const char *)sqlite3_column_text(row, 2);
+    if (txid.size != sizeof out->txid)
+        return ERR_CORRUPT;
+    *out = (struct outcome){
+        .index = column_u64(row, 0),
+        .first_id = column_u64(row, 3),
+        .change_count = (uint32_t)column_u64(row, 4),
+        .ts = column_u64(row, 5),
+        .body_hash = column_u64(row, 6),
+        .err = kind ? err_by_name(kind, (size_t)sqlite3_column_bytes(row, 2)) : ERR_NONE,
+    };
+    memcpy(out->txid, txid.data, sizeof out->txid);
+    return outcome_crc(out) == (uint32_t)column_u64(row, 7) ? ERR_NONE : ERR_CORRUPT;
+}
+
+/* Reads TAG_COLUMNS from column `at` on. */
+static enum err read_tag_row(sqlite3_stmt *row, int at, struct span tag, struct state_tag *out)
+{
+    *out =
+        (struct state_tag){column_u64(row, at), column_u64(row, at + 1), column_u64(row, at + 2)};
+    return tag_crc(tag, out) == (uint32_t)column_u64(row, at + 3) ? ERR_NONE : ERR_CORRUPT;
+}
+
+static enum err prepare_reads(struct state *state)
+{
+    struct store *store = &state->store;
+    TRY(store_prepare(store, "SELECT content, crc FROM mark", &state->read_mark));
+    TRY(store_prepare(store, "SELECT " OUTCOME_COLUMNS " FROM outcomes WHERE idx = ?1",
+                      &state->read_outcome));
+    return store_prepare(store, "SELECT " TAG_COLUMNS " FROM tags WHERE tag = ?1",
+                         &state->read_tag);
+}
+
+static enum err prepare_writes(struct state *state)
+{
+    struct store *store = &state->store;
+    TRY(store_prepare(store, "REPLACE INTO mark VALUES(1, ?1, ?2, ?3)", &state->write_mark));
+    TRY(store_prepare(store, "INSERT INTO outcomes VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                      &state->add_outcome));
+    TRY(store_prepare(store, "SELECT idx, ts FROM outcomes ORDER BY idx LIMIT ?1", &state->oldest));
+    TRY(store_prepare(store, "DELETE FROM outcomes WHERE idx < ?1", &state->prune));
+    TRY(store_prepare(store, "UPDATE tags SET first=?2, last=?3, count=?4, crc=?5 WHERE tag=?1",
+                      &state->change_tag));
+    TRY(store_prepare(store, "INSERT INTO tags VALUES(?1, ?2, ?3, ?4, ?5)", &state->add_tag));
+    return store_prepare(store, "INSERT INTO configs VALUES(?1, ?2)", &state->add_config);
+}
+
+/* The index up to which rows may go: below the floor and below keep_index. */
+static enum err find_expired(struct state *state, uint64_t floor, uint64_t keep_index,
+                             uint64_t *expired)
+{
+    bool row = true;
+    *expired = 0;
+    sqlite3_bind_int(state->oldest, 1, PRUNE_MAX);
+    for (;;) {
+        TRY(store_step(&state->store, state->oldest, &row));
+        if (!row || column_u64(state->oldest, 1) >= floor ||
+            column_u64(state->oldest, 0) >= keep_index)
+            break;
+        *expired = column_u64(state->oldest, 0) + 1;
+    }
+    sqlite3_reset(state->oldest);
+    return ERR_NONE;
+}
+
+static enum err prune(struct state *state, uint64_t floor, uint64_t keep_index)
+{
+    uint64_t expired;
+    TRY(find_expired(state, floor, keep_index, &expired));
+    if (expired == 0)
+        return ERR_NONE;
+    bind_u64(state->prune, 1, expired);
+    return store_step(&state->store, state->prune, NULL);
+}
+
+static enum err write_mark(struct state *state, const struct apply_mark *mark)
+{
+    uint8_t content[MARK_SIZE];
+    encode_mark(mark, content);
+    bind_u64(state->write_mark, 1, mark->index);
+    bind_blob(state->write_mark, 2, SPAN(content, sizeof content));
+    bind_u64(state->write_mark, 3, hash_crc32c(0, SPAN(content, sizeof content)));
+    return store_step(&state->store, state->write_mark, NULL);
+}
+
+enum err state_open(struct state *state, const char *path)
+{
+    TRY(store_open(&state->store, path, &schema));
+    TRY(prepare_reads(state));
+    return prepare_writes(state);
+}
+
+enum err state_open_reader(struct state *state, const char *path)
+{
+    TRY(store_open_reader(&state->store, path, &schema));
+    return prepare_reads(state);
+}
+
+void state_close(struct state *state)
+{
+    sqlite3_stmt *statements[] = {state->read_mark,   state->write_mark, state->read_outcome,
+                                  state->add_outcome, state->oldest,     state->prune,
+                                  state->read_tag,    state->change_tag, state->add_tag,
+                                  state->add_config};
+    for (size_t i = 0; i < COUNT_OF(statements); i++)
+        sqlite3_finalize(statements[i]);
+    store_close(&state->store);
+    *state = (struct state){0};
+}
+
+enum err state_remove(const char *path)
+{
+    static const char *const suffixes[] = {"-wal", "-shm", ""};
+    char name[4096];
+    for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
+        if (snprintf(name, sizeof name, "%s%s", path, suffixes[i]) >= (int)sizeof name)
+            return ERR_CONFIG;
+        if (unlink(name) != 0 && errno != ENOENT)
+            return ERR_IO;
+    }
+    return ERR_NONE;
+}
+
+uint64_t state_applied_index(const char *path)
+{
+    SCOPED(state) state = {0};
+    struct apply_mark mark;
+    if (access(path, F_OK) != 0 || state_open_reader(&state, path) != ERR_NONE ||
+        state_mark(&state, &mark) != ERR_NONE)
+        return 0;
+    return mark.index;
+}
+
+enum err state_mark(struct state *state, struct apply_mark *mark)
+{
+    bool row;
+    *mark = (struct apply_mark){0};
+    TRY(store_step(&state->store, state->read_mark, &row));
+    if (!row)
+        return ERR_NONE;
+    struct span content = column_blob(state->read_mark, 0);
+    uint32_t crc = (uint32_t)column_u64(state->read_mark, 1);
+    bool sound = content.size == MARK_SIZE && hash_crc32c(0, content) == crc;
+    if (sound)
+        decode_mark(content.data, mark);
+    sqlite3_reset(state->read_mark);
+    return sound ? ERR_NONE : ERR_CORRUPT;
+}
+
+enum err state_begin(struct state *state)
+{
+    return store_begin(&state->store);
+}
+
+enum err state_add_outcome(struct state *state, const struct outcome *outcome)
+{
+    sqlite3_stmt *add = state->add_outcome;
+    bind_u64(add, 1, outcome->index);
+    bind_blob(add, 2, SPAN(outcome->txid, sizeof outcome->txid));
+    if (outcome->err == ERR_NONE)
+        sqlite3_bind_null(add, 3);
+    else
+        sqlite3_bind_text(add, 3, err_name(outcome->err), -1, SQLITE_STATIC);
+    bind_u64(add, 4, outcome->first_id);
+    bind_u64(add, 5, outcome->change_count);
+    bind_u64(add, 6, outcome->ts);
+    bind_u64(add, 7, outcome->body_hash);
+    bind_u64(add, 8, outcome_crc(outcome));
+    return store_step(&state->store, add, NULL);
+}
+
+enum err state_add_tag(struct state *state, struct span tag, const struct state_tag *more)
+{
+    struct state_tag known;
+    TRY(state_tag(state, tag, &known));
+    sqlite3_stmt *write = known.count > 0 ? state->change_tag : state->add_tag;
+    known.first = known.count > 0 ? known.first : more->first;
+    known.last = more->last;
+    known.count += more->count;
+    bind_blob(write, 1, tag);
+    bind_u64(write, 2, known.first);
+    bind_u64(write, 3, known.last);
+    bind_u64(write, 4, known.count);
+    bind_u64(write, 5, tag_crc(tag, &known));
+    return store_step(&state->store, write, NULL);
+}
+
+enum err state_add_config(struct state *state, uint64_t index, struct span record)
+{
+    bind_u64(state->add_config, 1, index);
+    bind_blob(state->add_config, 2, record);
+    return store_step(&state->store, state->add_config, NULL);
+}
+
+enum err state_end(struct state *state, const struct apply_mark *mark, uint64_t keep_index)
+{
+    TRY(prune(state, mark->floor, keep_index));
+    TRY(write_mark(state, mark));
+    return store_commit(&state->store);
+}
+
+enum err state_outcome(struct state *state, uint64_t index, struct outcome *out)
+{
+    bool row;
+    bind_u64(state->read_outcome, 1, index);
+    TRY(store_step(&state->store, state->read_outcome, &row));
+    if (!row)
+        return ERR_NOT_FOUND;
+    enum err err = read_outcome_row(state->read_outcome, out);
+    sqlite3_reset(state->read_outcome);
+    return err;
+}
+
+enum err state_tag(struct state *state, struct span tag, struct state_tag *out)
+{
+    bool row;
+    *out = (struct state_tag){0};
+    bind_blob(state->read_tag, 1, tag);
+    TRY(store_step(&state->store, state->read_tag, &row));
+    if (!row)
+        return ERR_NONE;
+    enum err err = read_tag_row(state->read_tag, 0, tag, out);
+    sqlite3_reset(state->read_tag);
+    return err;
+}
+
+static enum err walk_outcomes(struct state *state, sqlite3_stmt *walk, state_each_outcome *each,
+                              void *owner)
+{
+    struct outcome outcome;
+    bool row;
+    for (;;) {
+        TRY(store_step(&state->store, walk, &row));
+        if (!row)
+            return ERR_NONE;
+        TRY(read_outcome_row(walk, &outcome));
+        TRY(each(owner, &outcome));
+    }
+}
+
+enum err state_outcomes(struct state *state, uint64_t from, state_each_outcome *each, void *owner)
+{
+    sqlite3_stmt *walk = NULL;
+    TRY(store_prepare(&state->store,
+                      "SELECT " OUTCOME_COLUMNS " FROM outcomes WHERE idx >= ?1 ORDER BY idx",
+                      &walk));
+    bind_u64(walk, 1, from);
+    enum err err = walk_outcomes(state, walk, each, owner);
+    sqlite3_finalize(walk);
+    return err;
+}
+
+static enum err walk_tags(struct state *state, sqlite3_stmt *walk, state_each_tag *each,
+                          void *owner)
+{
+    struct state_tag known;
+    bool row;
+    for (;;) {
+        TRY(store_step(&state->store, walk, &row));
+        if (!row)
+            return ERR_NONE;
+        struct span tag = column_blob(walk, 0);
+        TRY(read_tag_row(walk, 1, tag, &known));
+        TRY(each(owner, tag, &known));
+    }
+}
+
+enum err state_tags(struct state *state, state_each_tag *each, void *owner)
+{
+    sqlite3_stmt *walk = NULL;
+    TRY(store_prepare(&state->store, "SELECT tag, " TAG_COLUMNS " FROM tags ORDER BY tag", &walk));
+    enum err err = walk_tags(state, walk, each, owner);
+    sqlite3_finalize(walk);
+    return err;
+}

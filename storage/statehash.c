@@ -1,0 +1,60 @@
+#include "storage/statehash.h"
+
+/* Rows below the floor may linger in the file, and mean nothing. */
+struct statehash {
+    struct hash_state hash;
+    uint64_t floor;
+};
+
+static void hash_mark(struct statehash *all, const struct apply_mark *mark)
+{
+    hash_add_u64(&all->hash, mark->index);
+    hash_add_u64(&all->hash, mark->term);
+    hash_add_u64(&all->hash, mark->ts);
+    hash_add_u64(&all->hash, mark->last_id);
+    hash_add_u64(&all->hash, mark->floor);
+    hash_add_u64(&all->hash, mark->history);
+    hash_add_u64(&all->hash, mark->founded);
+    hash_add(&all->hash, SPAN(mark->cluster, sizeof mark->cluster));
+    hash_add(&all->hash, SPAN(mark->hash, sizeof mark->hash));
+}
+
+static enum err hash_outcome(void *owner, const struct outcome *outcome)
+{
+    struct statehash *all = owner;
+    const char *kind = err_name(outcome->err);
+    if (outcome->ts < all->floor)
+        return ERR_NONE;
+    hash_add_u64(&all->hash, outcome->index);
+    hash_add(&all->hash, SPAN(outcome->txid, sizeof outcome->txid));
+    hash_add_sized(&all->hash, SPAN_TEXT(kind));
+    hash_add_u64(&all->hash, outcome->first_id);
+    hash_add_u64(&all->hash, outcome->change_count);
+    hash_add_u64(&all->hash, outcome->ts);
+    hash_add_u64(&all->hash, outcome->body_hash);
+    return ERR_NONE;
+}
+
+static enum err hash_tag(void *owner, struct span tag, const struct state_tag *known)
+{
+    struct statehash *all = owner;
+    hash_add_sized(&all->hash, tag);
+    hash_add_u64(&all->hash, known->first);
+    hash_add_u64(&all->hash, known->last);
+    hash_add_u64(&all->hash, known->count);
+    return ERR_NONE;
+}
+
+enum err statehash_of(struct state *state, uint8_t hash[HASH_SIZE])
+{
+    struct statehash all;
+    struct apply_mark mark;
+    TRY(state_mark(state, &mark));
+    all.floor = mark.floor;
+    hash_begin(&all.hash);
+    hash_mark(&all, &mark);
+    TRY(state_outcomes(state, 0, hash_outcome, &all));
+    TRY(state_tags(state, hash_tag, &all));
+    hash_end(&all.hash, hash);
+    return ERR_NONE;
+}

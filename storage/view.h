@@ -1,0 +1,13 @@
+/* view.h - the thread that applies: committed entries become ids, outcomes and effects,
+ * in memory, in order; it tells api what was applied and keeper what to write.
+ *
+ * It never waits for state.db. Its own read-only connection is used at the
+ * start, and to verify the fingerprint of a txid whose outcome is already
+ * written. The start waits for keeper's first ROOM_WRITTEN: state.db is ready. */
+#ifndef STORAGE_VIEW_H
+#define STORAGE_VIEW_H
+
+/* The worker function; `room` is a struct storage_room. Returns the exit code. */
+int view_run(void *room);
+
+#endif

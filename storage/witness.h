@@ -1,0 +1,25 @@
+/* witness.h - what storage keeps beside the data, in data/identity: a copy of
+ * the incarnation and the high-water mark (S7).
+ *
+ * They tell a lost, copied or restored data directory from a whole one. Node id
+ * and keys lie there too, but belong to common/keys.h. */
+#ifndef STORAGE_WITNESS_H
+#define STORAGE_WITNESS_H
+
+#include "common/err.h"
+
+#include <stdint.h>
+
+/* "The entry at `index` bears `term` and is durable"; index 0: nothing is claimed. */
+struct witness_mark {
+    uint64_t index, term;
+};
+
+/* ERR_NOT_FOUND: there is none.  ERR_CORRUPT: unreadable.  ERR_IO. */
+MUST_USE enum err witness_read_incarnation(const char *data_dir, uint64_t *incarnation);
+MUST_USE enum err witness_write_incarnation(const char *data_dir, uint64_t incarnation);
+
+MUST_USE enum err witness_read_mark(const char *data_dir, struct witness_mark *mark);
+MUST_USE enum err witness_write_mark(const char *data_dir, const struct witness_mark *mark);
+
+#endif

@@ -1,0 +1,29 @@
+/* settings.h - what the supervisor can be told, and the check of the whole file
+ * before anything is started. */
+#ifndef SUPERVISOR_SETTINGS_H
+#define SUPERVISOR_SETTINGS_H
+
+#include "common/err.h"
+#include "supervisor/restart.h"
+
+#include <limits.h>
+
+struct settings {
+    const char *data, *run_dir, *name, *log_level;
+    struct restart_rules rules;
+    uint64_t lock_wait_ms;
+    const char *config;     /* path of the file; NULL: none */
+    bool show_key, done;    /* done: --help or --check-config, nothing is to be started */
+    char bin_dir[PATH_MAX]; /* where the programs are: beside our own */
+};
+
+/* Reads flags and file, and opens the log.
+ * ERR_CONFIG: stderr says what.  ERR_SYSTEM: our own program is not found. */
+MUST_USE enum err settings_read(struct settings *settings, int argc, char **argv);
+
+/* Runs every program with --check-config, so that each mistake in the file is told.
+ * ERR_CONFIG: at least one complained.  ERR_SYSTEM: one could not be run. */
+MUST_USE enum err settings_check_programs(const struct settings *settings, const char *const *names,
+                                          uint32_t count);
+
+#endif

@@ -1,0 +1,18 @@
+# make journal-bench: rows a second and commit latency of the journal alone, on this disk
+$(OUT)/tests/bench/journal_bench: $(OUT)/tests/bench/journal_bench.o $(OUT)/libhouse.a
+	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ $(LIBS) -o $@
+
+.PHONY: journal-bench
+journal-bench: $(OUT)/tests/bench/journal_bench
+	@for rows in 1 16 64 256; do \
+		rm -rf $(OUT)/bench-data; \
+		$(OUT)/tests/bench/journal_bench $(OUT)/bench-data $$rows 3 || exit 1; \
+	done; rm -rf $(OUT)/bench-data
+
+# make rooms-bench: CPU of view and keeper per change, late writing and sealing included
+$(OUT)/tests/bench/rooms_bench: $(OUT)/tests/bench/rooms_bench.o $(OUT)/libhouse.a
+	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ $(LIBS) -o $@
+
+.PHONY: rooms-bench
+rooms-bench: $(OUT)/tests/bench/rooms_bench
+	$(OUT)/tests/bench/rooms_bench 131072 3 64 1000

@@ -1,0 +1,90 @@
+"""SIGSTOP: who is paused is replaced if it matters, and nobody else is disturbed."""
+import signal
+import time
+
+from harness import Failed, check, percentile, put, status, tool, wait_for, wait_leader
+
+PAUSE_S = 5
+
+
+class Paused:
+    """Processes stopped for as long as the block lasts."""
+
+    def __init__(self, processes):
+        self.processes = processes
+
+    def __enter__(self):
+        for process in self.processes:
+            check(tool.send_signal(process, signal.SIGSTOP), "it was gone before")
+        self.until = time.monotonic() + PAUSE_S
+        return self
+
+    def __exit__(self, *unused):
+        for process in self.processes:
+            tool.send_signal(process, signal.SIGCONT)
+
+    def rest(self):
+        """The pause itself is what is tested: it lasts its time."""
+        time.sleep(max(0, self.until - time.monotonic()))
+
+
+def another_leads(house, name):
+    cluster = house.cluster()
+    load = house.load(cluster.nodes, rate=150)
+    load.wait_progress()
+    leader = wait_leader(cluster.nodes)
+    others = [node for node in cluster.nodes if node is not leader]
+    with Paused([leader.processes()[name]]) as pause:
+        wait_for("another leader", PAUSE_S, lambda: any((status(node, 1) or {}).get("role") == "leader" for node in others))
+        pause.rest()
+    wait_leader(cluster.nodes)
+    load.wait_progress()
+    house.judge(cluster, load.stop(), least=300)
+
+
+def test_the_leaders_consensus_paused(house):
+    another_leads(house, "consensus")
+
+
+def test_the_leaders_storage_paused(house):
+    another_leads(house, "storage")
+
+
+def stays(house, names):
+    cluster = house.cluster()
+    leader = wait_leader(cluster.nodes)
+    term = status(leader)["term"]
+    load = house.load(cluster.nodes, rate=100)
+    load.wait_progress()
+    others = [node for node in cluster.nodes if node is not leader]
+    for node in [leader] + others:  # none may matter
+        with Paused([node.processes()[name] for name in names]) as pause:
+            load.wait_progress()
+            pause.rest()
+        if not house.long:
+            break
+    check(wait_leader(cluster.nodes) is leader, "another node leads")
+    check(status(leader)["term"] == term, "there was an election")
+    house.judge(cluster, load.stop(), least=200)
+
+
+def test_api_discovery_and_supervisor_paused_cause_no_election(house):
+    stays(house, ("api", "discovery", "supervisor"))
+
+
+def test_a_slow_heartbeat_does_not_slow_writes(house):
+    cluster = house.cluster(extra={"consensus": {
+        "heartbeat_ms": 2000, "election_min_ms": 4000, "election_max_ms": 5000}}, start=False)
+    cluster.up()
+    leader = wait_leader(cluster.nodes, 30)
+    follower = next(node for node in cluster.nodes if node is not leader)
+    check(put(follower.places()["api"], "warm")["verb"] == "put_done", "the first write failed")
+    for _ in range(3):  # writes that wait for a heartbeat are slow in each round, a busy machine is not
+        history = house.load([follower], clients=1, count=1000).wait()
+        check(all(write["code"] == "ok" for write in history), "a write failed")
+        times = [(write["answered"] - write["asked"]) / 1000.0 for write in history]
+        house.say("1000 writes through a follower: p50 %.2f ms, p99 %.2f ms" % (
+            percentile(times, .5), percentile(times, .99)))
+        if percentile(times, .99) < 50:
+            return
+    raise Failed("p99 is %.1f ms" % percentile(times, .99))

@@ -1,0 +1,208 @@
+/* disk.c - storage as the core sees it: late, in order, forgetful of what was not synced. */
+#include "protocol/entry.h"
+#include "tests/sim/world.h"
+
+#include <stdlib.h>
+
+struct span disk_record(const struct disk *disk, uint64_t index)
+{
+    if (index == 0 || index > disk->count)
+        return (struct span){0};
+    return bytes_span(&disk->records[index - 1]);
+}
+
+static void truncate_disk(struct world *world, uint32_t at, uint64_t index)
+{
+    struct disk *disk = &world->nodes[at].disk;
+    while (disk->count > index) {
+        check_truncated(world, at, disk->count);
+        bytes_close(&disk->records[--disk->count]);
+    }
+}
+
+static void append_disk(struct disk *disk, struct span record)
+{
+    if (disk->count == disk->room) {
+        disk->room = disk->room ? disk->room * 2 : 64;
+        disk->records = bytes_resize(disk->records, disk->room, sizeof *disk->records);
+    }
+    disk->records[disk->count] = (struct bytes){0};
+    bytes_append_span(&disk->records[disk->count++], record);
+}
+
+/* One transaction: replaces what conflicts, appends the rest. */
+static void store(struct world *world, uint32_t at, const struct message_store *ask,
+                  struct message *answer)
+{
+    struct node *node = &world->nodes[at];
+    struct span rest = ask->entries, record;
+    while (entry_next(&rest, &record)) {
+        uint64_t index = entry_index_of(record);
+        if (index > node->disk.count + 1 || !entry_intact(record)) {
+            world_violated(world, "I6: store of index %llu behind %llu on node %u",
+                           (unsigned long long)index, (unsigned long long)node->disk.count, at);
+            return;
+        }
+        if (entry_term_of(record) > node->disk.term)
+            world_violated(world, "entry of term %llu before the ballot on node %u",
+                           (unsigned long long)entry_term_of(record), at);
+        if (index <= node->disk.count) {
+            if (span_equal(disk_record(&node->disk, index), record))
+                continue;
+            truncate_disk(world, at, index - 1);
+        }
+        append_disk(&node->disk, record);
+        answer->stored.last_index = index;
+    }
+    answer->type = MESSAGE_STORED;
+    answer->stored.life = ask->life;
+    answer->stored.ticket = ask->ticket;
+    answer->stored.term = ask->term;
+}
+
+static void ballot(struct node *node, const struct message_ballot *ask, struct message *answer)
+{
+    node->disk.term = ask->term;
+    node->disk.vote = ask->vote;
+    bytes_clear(&node->disk.note);
+    bytes_append_span(&node->disk.note, ask->note);
+    answer->type = MESSAGE_BALLOTED;
+    answer->balloted.life = ask->life;
+    answer->balloted.ticket = ask->ticket;
+}
+
+static void gather(const struct disk *disk, uint64_t from, uint64_t to, uint64_t bytes_max,
+                   struct bytes *out)
+{
+    for (uint64_t i = from; i <= to && i <= disk->count; i++) {
+        struct span record = disk_record(disk, i);
+        if (out->size > 0 && out->size + record.size > bytes_max)
+            return;
+        bytes_append_span(out, record);
+    }
+}
+
+static void load(struct world *world, uint32_t at)
+{
+    struct node *node = &world->nodes[at];
+    struct disk *disk = &node->disk;
+    struct bytes tail = {0}, configs = {0};
+    uint64_t told = world_chance(world, world->tail_told + 1);
+    uint64_t first = disk->count + 1;
+    for (uint64_t bytes = 0; first > 1 && disk->count + 1 - first < told; first--) {
+        bytes += disk_record(disk, first - 1).size;
+        if (bytes > MiB(5))
+            break;
+    }
+    for (uint64_t i = first; i <= disk->count; i++)
+        bytes_append_span(&tail, disk_record(disk, i));
+    for (uint64_t i = 1; i <= disk->count; i++)
+        if (entry_kind_of(disk_record(disk, i)) >= ENTRY_FOUNDING)
+            bytes_append_span(&configs, disk_record(disk, i));
+    struct message answer = {.type = MESSAGE_LOADED};
+    struct message_loaded *loaded = &answer.loaded;
+    loaded->life = node->store.life;
+    loaded->incarnation = disk->incarnation;
+    loaded->may_vote = disk->may_vote;
+    loaded->term = disk->term;
+    loaded->vote = disk->vote;
+    loaded->note = bytes_span(&disk->note);
+    loaded->first_index = 1;
+    loaded->last_index = disk->count;
+    if (disk->count > 0) {
+        loaded->last_term = entry_term_of(disk_record(disk, disk->count));
+        loaded->last_hash = SPAN(entry_hash_of(disk_record(disk, disk->count)), HASH_SIZE);
+    }
+    loaded->applied_index = disk->applied;
+    loaded->configs = bytes_span(&configs);
+    loaded->tail = bytes_span(&tail);
+    world_answer(world, at, &answer);
+    bytes_close(&tail);
+    bytes_close(&configs);
+}
+
+void disk_answer_op(struct world *world, uint32_t at, const struct message *ask, bool tell)
+{
+    struct node *node = &world->nodes[at];
+    struct message answer = {0};
+    if (ask->type == MESSAGE_LOAD && tell)
+        load(world, at);
+    if (ask->type == MESSAGE_BALLOT && ask->ballot.life == node->store.life)
+        ballot(node, &ask->ballot, &answer);
+    if (ask->type == MESSAGE_STORE && ask->store.life == node->store.life) {
+        store(world, at, &ask->store, &answer);
+        disk_view(world, at);
+    }
+    if (answer.type != MESSAGE_NONE && tell)
+        world_answer(world, at, &answer);
+}
+
+void disk_fetch(struct world *world, uint32_t at, const struct message *ask)
+{
+    const struct message_fetch *fetch = &ask->fetch;
+    struct bytes entries = {0};
+    struct message answer = {.type = MESSAGE_FETCHED};
+    gather(&world->nodes[at].disk, fetch->from, fetch->to, fetch->bytes, &entries);
+    answer.fetched.ticket = fetch->ticket;
+    answer.fetched.from = fetch->from;
+    answer.fetched.entries = bytes_span(&entries);
+    if (entries.size == 0)
+        answer.fetched.error = SPAN_TEXT("E_NOT_FOUND");
+    world_answer(world, at, &answer);
+    bytes_close(&entries);
+}
+
+/* Applies up to the highest pair that a stored entry bears out. */
+void disk_view(struct world *world, uint32_t at)
+{
+    struct node *node = &world->nodes[at];
+    struct store_model *store = &node->store;
+    uint64_t upto = 0;
+    for (uint32_t i = 0; i < store->pair_count; i++) {
+        struct span record = disk_record(&node->disk, store->pairs[i].index);
+        if (record.size > 0 && entry_term_of(record) == store->pairs[i].term &&
+            store->pairs[i].index > upto)
+            upto = store->pairs[i].index;
+    }
+    if (upto <= store->applied)
+        return;
+    while (store->applied < upto)
+        check_applied(world, at, ++store->applied);
+    if (world_chance(world, 4) == 0) /* state.db is written late */
+        node->disk.applied = store->applied;
+    struct message answer = {.type = MESSAGE_APPLIED};
+    answer.applied.index = store->applied;
+    answer.applied.durable_index = node->disk.applied;
+    world_answer(world, at, &answer);
+}
+
+void disk_crash(struct world *world, uint32_t at)
+{
+    struct node *node = &world->nodes[at];
+    uint64_t lucky = world_chance(world, 3); /* what had reached the platter all the same */
+    while (lucky-- > 0) {
+        struct event *first = NULL;
+        for (size_t i = 0; i < world->event_count; i++) {
+            struct event *event = &world->events[i];
+            bool ours =
+                event->kind == EVENT_OP && event->node == at && event->stamp == node->store.life;
+            if (ours && (!first || event->order < first->order))
+                first = event;
+        }
+        if (first == NULL)
+            return;
+        struct message ask;
+        first->stamp = 0; /* its turn will find another life */
+        if (message_decode(bytes_span(&first->frame), &ask) == ERR_NONE)
+            disk_answer_op(world, at, &ask, false);
+    }
+}
+
+void disk_close(struct disk *disk)
+{
+    for (uint64_t i = 0; i < disk->count; i++)
+        bytes_close(&disk->records[i]);
+    bytes_free(disk->records);
+    bytes_close(&disk->note);
+    *disk = (struct disk){0};
+}

@@ -1,0 +1,32 @@
+# make sim SEED=n     one run, byte for byte the same each time
+# make sim SEEDS=n    n runs and the summary
+# The simulator runs the core under the sanitizers; SIM_VARIANT=plain is faster.
+SIM_VARIANT ?= san
+SIM_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/sim/*.c))
+SIM_WORLD   := $(filter-out %/sim.o,$(SIM_OBJECTS))
+# The pure core and what it stands on: no socket, no thread.
+SIM_CORE    := $(addprefix $(OUT)/consensus/,raft.o state.o election.o replication.o proposals.o \
+	follow.o durable.o bootstrap.o status.o raftlog.o peers.o members.o quorum.o) \
+	$(addprefix $(OUT)/protocol/,entry.o message.o field.o wire.o) \
+	$(addprefix $(OUT)/common/,bytes.o err.o hash.o)
+
+$(OUT)/tests/sim/sim: $(SIM_OBJECTS) $(SIM_CORE)
+	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ -lmsgpackc -lsodium -o $@
+
+.PHONY: sim
+sim:
+	@$(MAKE) --no-print-directory -s VARIANT=$(SIM_VARIANT) build/$(SIM_VARIANT)/tests/sim/sim
+	@build/$(SIM_VARIANT)/tests/sim/sim $(if $(SEED),--verbose --seed $(SEED),--seeds $(or $(SEEDS),40))
+	@$(if $(SEED),true,build/$(SIM_VARIANT)/tests/sim/sim --deadlock $(or $(STARTS),200))
+
+# make sim-long: the full counts, without sanitizers
+.PHONY: sim-long core-bench
+sim-long:
+	@$(MAKE) --no-print-directory sim SIM_VARIANT=plain SEEDS=$(or $(SEEDS),3000) STARTS=$(or $(STARTS),1000)
+
+# make core-bench: proposals a second through one leading core
+$(OUT)/tests/bench/core_bench: $(OUT)/tests/bench/core_bench.o $(SIM_CORE) $(OUT)/common/clock.o
+	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ -lmsgpackc -lsodium -lcmocka -o $@
+
+core-bench: $(OUT)/tests/bench/core_bench
+	@$<

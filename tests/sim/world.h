@@ -1,0 +1,143 @@
+/* world.h - whole nodes in one program: the real core, a storage model, a network.
+ *
+ * Virtual time in milliseconds; one seed gives one run, byte for byte. Which
+ * faults happen is the caller's (sim.c draws them, transcripts script them);
+ * what must never happen is checked after every step (check.c). */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "consensus/raft.h"
+#include "consensus/state.h"
+
+enum { WORLD_NODES_MAX = 7, WORLD_PAIRS_MAX = 64 };
+
+/* What survives a crash. */
+struct disk {
+    bool exists, wiped, may_vote;
+    uint64_t incarnation, term, vote, applied;
+    struct bytes note;
+    struct bytes *records; /* log index i is records[i - 1] */
+    uint64_t count, room;
+};
+
+/* The storage process over the disk, and the view that applies. */
+struct store_model {
+    bool up;
+    uint64_t life, stalled_until;
+    uint64_t busy_until, next_until; /* what waits is written together (one transaction) */
+    uint64_t applied;
+    struct message_commit pairs[WORLD_PAIRS_MAX];
+    uint32_t pair_count;
+};
+
+struct node {
+    bool up; /* the consensus process */
+    struct raft *raft;
+    struct raft_outputs outputs;
+    uint64_t conversation; /* answers of an earlier one are dropped */
+    struct disk disk;
+    struct store_model store;
+    uint8_t key[RAFT_KEY_SIZE];
+    uint64_t id;
+    enum raft_role role; /* last seen, for the trace and the checks */
+    uint64_t term, commit;
+    uint64_t heard[WORLD_NODES_MAX]; /* when an answer to an append last came in */
+    uint64_t led_since;
+    uint64_t refused, proposed;
+};
+
+enum event_kind { EVENT_PEER, EVENT_ANSWER, EVENT_OP, EVENT_FETCH, EVENT_VIEW, EVENT_CALL };
+
+struct world;
+
+struct event {
+    uint64_t at, order;
+    enum event_kind kind;
+    uint32_t node, from;
+    uint64_t stamp; /* conversation, or life of storage */
+    uint64_t talk;  /* of an ask: the conversation it belongs to */
+    struct bytes frame;
+    void (*call)(struct world *world, uint32_t node);
+};
+
+struct world {
+    /* options, set before world_open */
+    uint64_t seed;
+    uint32_t count;     /* nodes */
+    uint32_t loss, dup; /* per 1000 messages */
+    uint64_t delay_min, delay_max, slow_one_in, slow_ms;
+    uint64_t disk_min, disk_max;
+    uint64_t tail_bytes, tail_told; /* held by the core; records LOADED tells */
+    uint64_t heartbeat_ms, election_min_ms, election_max_ms;
+    bool verbose;
+    void (*trace)(struct world *world, const char *line);
+
+    uint64_t chance, now, order, wall_ns;
+    struct node nodes[WORLD_NODES_MAX];
+    bool cut[WORLD_NODES_MAX][WORLD_NODES_MAX]; /* [from][to] */
+    struct event *events;
+    size_t event_count, event_room;
+
+    /* what the checks know */
+    uint64_t hash; /* of everything emitted */
+    uint64_t steps, delivered, faults;
+    uint32_t violations;
+    uint64_t sent[MESSAGE_TYPE_MAX];
+    struct committed {
+        uint8_t hash[HASH_SIZE];
+        bool known;
+    } * committed;
+    uint64_t committed_count, committed_room;
+    uint32_t *leaders; /* node + 1, by term */
+    uint64_t leader_room;
+};
+
+void world_open(struct world *world);
+void world_close(struct world *world);
+
+uint64_t world_chance(struct world *world, uint64_t below);
+
+/* Lets time pass; nodes are told of ticks and flushed as the shell would. */
+void world_run(struct world *world, uint64_t ms);
+
+/* Runs until somebody leads a quorum and has committed in its term; false after `ms`. */
+bool world_run_to_leader(struct world *world, uint64_t ms);
+
+int world_leader(const struct world *world); /* the one with the highest term; -1 */
+
+void world_start(struct world *world, uint32_t node); /* whatever of it is down */
+void world_crash(struct world *world, uint32_t node); /* consensus and storage: power is lost */
+void world_crash_consensus(struct world *world, uint32_t node);
+void world_crash_storage(struct world *world, uint32_t node);
+void world_wipe(struct world *world, uint32_t node); /* crash, and the directory is empty */
+void world_link_down(struct world *world, uint32_t node, uint32_t peer); /* node is told */
+void world_call(struct world *world, uint64_t in_ms, uint32_t node,
+                void (*call)(struct world *, uint32_t));
+
+/* Proposes `count` records of `size` bytes of body at a node. */
+void world_propose(struct world *world, uint32_t node, uint32_t count, uint32_t size);
+
+void world_violated(struct world *world, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void world_trace(struct world *world, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* check.c */
+void check_step(struct world *world, uint32_t node);
+void check_applied(struct world *world, uint32_t node, uint64_t index);
+void check_truncated(struct world *world, uint32_t node, uint64_t index);
+bool check_alike(const struct world *world); /* everyone applied all the leader has */
+void check_quiet(struct world *world);       /* after a healed phase: all alike */
+
+/* disk.c */
+void disk_answer_op(struct world *world, uint32_t node, const struct message *ask, bool answer);
+void disk_fetch(struct world *world, uint32_t node, const struct message *ask);
+void disk_view(struct world *world, uint32_t node);
+void disk_close(struct disk *disk);
+void disk_crash(struct world *world, uint32_t node); /* some of what waits still happens */
+struct span disk_record(const struct disk *disk, uint64_t index);
+
+/* world.c, for disk.c */
+void world_answer(struct world *world, uint32_t node, const struct message *message);
+
+#endif

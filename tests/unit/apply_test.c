@@ -1,0 +1,283 @@
+/* apply: entries become ids, outcomes and effects; the same everywhere, once each. */
+#include "storage/apply.h"
+
+#include "log_kit.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+struct bench {
+    struct apply apply;
+    struct overlay overlay;
+    struct log_kit kit;
+    struct bytes effects;
+    struct effect effect; /* of the last write */
+    enum err lost;        /* what the source answers when told to fail */
+};
+
+static enum err find_outcome(void *owner, uint64_t index, struct outcome *out)
+{
+    struct bench *bench = owner;
+    if (bench->lost != ERR_NONE)
+        return bench->lost;
+    const struct outcome *row = overlay_find(&bench->overlay, index);
+    if (row == NULL)
+        return ERR_CORRUPT;
+    *out = *row;
+    return ERR_NONE;
+}
+
+static void bench_open(struct bench *bench, uint8_t key_byte)
+{
+    uint8_t key[HASH_KEY_SIZE];
+    memset(key, key_byte, sizeof key);
+    *bench = (struct bench){.kit = {.term = 1, .ts = 1000}};
+    apply_open(&bench->apply, key);
+}
+
+static void bench_close(struct bench *bench)
+{
+    apply_close(&bench->apply);
+    overlay_close(&bench->overlay);
+    kit_close(&bench->kit);
+    bytes_close(&bench->effects);
+}
+
+static enum err run(struct bench *bench, struct span record)
+{
+    const struct apply_source source = {find_outcome, bench};
+    struct entry entry;
+    assert_int_equal(entry_decode(record, &entry), ERR_NONE);
+    bytes_clear(&bench->effects);
+    enum err err = apply_entry(&bench->apply, &entry, &source, &bench->effects);
+    struct span rest = bytes_span(&bench->effects);
+    if (err == ERR_NONE && entry.kind == ENTRY_DATA) {
+        assert_true(effect_next(&rest, &bench->effect));
+        if (apply_is_outcome(&bench->effect, entry.index)) {
+            struct outcome outcome = overlay_outcome(&bench->effect);
+            overlay_add(&bench->overlay, &outcome);
+        }
+    }
+    assert_int_equal(rest.size, 0);
+    return err;
+}
+
+static void put(struct bench *bench, uint64_t txid, uint32_t count, const char *tag,
+                const char *data)
+{
+    uint64_t born = bench->apply.at.ts ? bench->apply.at.ts : 1;
+    assert_int_equal(run(bench, kit_put(&bench->kit, txid, born, count, tag, data)), ERR_NONE);
+}
+
+static void ids_are_dense_and_log_indexes_are_not(void **state)
+{
+    struct bench bench;
+    bench_open(&bench, 1);
+    assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
+    put(&bench, 1, 1, "a", "x");
+    assert_int_equal(bench.effect.first_id, 1);
+    assert_int_equal(run(&bench, kit_noop(&bench.kit)), ERR_NONE);
+    put(&bench, 2, 3, "a", "y");
+    assert_int_equal(bench.effect.first_id, 2);
+    assert_int_equal(bench.effect.last_id, 4);
+    assert_int_equal(bench.effect.index, 4);
+    put(&bench, 3, 1, "b", "z");
+    assert_int_equal(bench.effect.first_id, 5);
+    assert_int_equal(bench.apply.at.history, 4711);
+    assert_memory_equal(bench.apply.at.cluster, "the cluster id..", 16);
+    bench_close(&bench);
+}
+
+static void the_hash_chain_and_previous_ids_are_told(void **state)
+{
+    struct bench bench;
+    struct effect_link link;
+    struct change_walk walk;
+    struct change change;
+    uint8_t hash[HASH_SIZE] = {0};
+    bench_open(&bench, 1);
+    put(&bench, 1, 2, "a", "x");
+    change_walk_begin(&walk, bench.effect.body);
+    for (uint64_t id = 1; change_walk_next(&walk, &change); id++) {
+        change_hash(hash, id, bench.effect.ts, &change, hash);
+        assert_true(effect_link_next(&bench.effect.links, &link));
+        assert_memory_equal(hash, link.hash, HASH_SIZE);
+        assert_int_equal(link.tag_count, 2);
+        assert_int_equal(load_u64(link.previous), id - 1);
+        assert_int_equal(load_u64(link.previous + 8), id - 1);
+    }
+    assert_memory_equal(hash, bench.apply.at.hash, HASH_SIZE);
+    put(&bench, 2, 1, "b", "x");
+    assert_true(effect_link_next(&bench.effect.links, &link));
+    assert_int_equal(load_u64(link.previous), 2);     /* all */
+    assert_int_equal(load_u64(link.previous + 8), 0); /* b: its first */
+    bench_close(&bench);
+}
+
+static void a_duplicate_gets_the_first_outcome_and_no_id(void **state)
+{
+    struct bench bench;
+    bench_open(&bench, 1);
+    put(&bench, 7, 2, "a", "x");
+    struct effect first = bench.effect;
+    put(&bench, 8, 1, "a", "x");
+    put(&bench, 7, 2, "a", "x");
+    assert_int_equal(bench.effect.err, ERR_NONE);
+    assert_int_equal(bench.effect.first_id, first.first_id);
+    assert_int_equal(bench.effect.last_id, first.last_id);
+    assert_int_equal(bench.effect.index, first.index);
+    assert_int_equal(bench.effect.ts, first.ts);
+    assert_false(apply_is_commit(&bench.effect));
+    assert_int_equal(bench.apply.at.last_id, 3);
+    assert_int_equal(bench.apply.at.index, 3);
+    assert_int_equal(outcomes_count(&bench.apply.outcomes), 2);
+    bench_close(&bench);
+}
+
+static void another_body_under_a_txid_is_refused_and_changes_no_row(void **state)
+{
+    struct bench bench;
+    bench_open(&bench, 1);
+    put(&bench, 7, 1, "a", "x");
+    put(&bench, 7, 1, "a", "other");
+    assert_int_equal(bench.effect.err, ERR_TXID_REUSED);
+    assert_int_equal(bench.apply.at.last_id, 1);
+    put(&bench, 7, 1, "a", "x"); /* the first outcome still stands */
+    assert_int_equal(bench.effect.err, ERR_NONE);
+    assert_int_equal(bench.effect.first_id, 1);
+    assert_int_equal(outcomes_count(&bench.apply.outcomes), 1);
+    bench_close(&bench);
+}
+
+static void broken_bodies_are_refused_by_name_and_for_ever(void **state)
+{
+    static const char garbage[] = "\xc1\xff not msgpack";
+    struct bench bench;
+    bench_open(&bench, 1);
+    struct span bodies[] = {SPAN_TEXT(garbage), SPAN(NULL, 0), SPAN("\x80", 1),
+                            SPAN("\xdd\xff\xff\xff\xff", 5)};
+    for (uint64_t i = 0; i < COUNT_OF(bodies); i++) {
+        for (int again = 0; again < 2; again++) {
+            assert_int_equal(run(&bench, kit_raw(&bench.kit, 100 + i, 1, bodies[i])), ERR_NONE);
+            assert_int_not_equal(bench.effect.err, ERR_NONE);
+            assert_int_equal(err_outcome(bench.effect.err), err_outcome(ERR_BAD_REQUEST));
+            assert_int_equal(bench.effect.index, i * 2 + 1);
+        }
+    }
+    put(&bench, 100, 1, "a", "fine now, but not under this txid");
+    assert_int_equal(bench.effect.err, ERR_TXID_REUSED);
+    assert_int_equal(bench.apply.at.last_id, 0);
+    bench_close(&bench);
+}
+
+static void the_floor_divides_known_from_expired(void **state)
+{
+    struct bench bench;
+    bench_open(&bench, 1);
+    bench.apply.outcomes.max = 3;
+    for (uint64_t txid = 1; txid <= 3; txid++)
+        put(&bench, txid, 1, "a", "x"); /* ts 1001, 1002, 1003 */
+    assert_int_equal(bench.apply.at.floor, 0);
+    put(&bench, 4, 1, "a", "x");
+    assert_int_equal(bench.apply.at.floor, 1002);
+    assert_int_equal(outcomes_count(&bench.apply.outcomes), 3);
+    /* The row is gone: a retry with the old `born` is open, never done twice. */
+    assert_int_equal(run(&bench, kit_put(&bench.kit, 1, 1001, 1, "a", "x")), ERR_NONE);
+    assert_int_equal(bench.effect.err, ERR_OUTCOME_EXPIRED);
+    assert_int_equal(bench.apply.at.last_id, 4);
+    /* At the floor the lookup is complete: a new write may take effect. */
+    assert_int_equal(run(&bench, kit_put(&bench.kit, 5, 1002, 1, "a", "x")), ERR_NONE);
+    assert_int_equal(bench.effect.err, ERR_NONE);
+    assert_int_equal(bench.effect.first_id, 5);
+    /* Without `born` nothing is known of the past. */
+    assert_int_equal(run(&bench, kit_put(&bench.kit, 6, 0, 1, "a", "x")), ERR_NONE);
+    assert_int_equal(bench.effect.err, ERR_OUTCOME_EXPIRED);
+    assert_int_equal(outcomes_count(&bench.apply.outcomes), 3);
+    bench_close(&bench);
+}
+
+static void old_outcomes_expire_by_log_time(void **state)
+{
+    struct bench bench;
+    bench_open(&bench, 1);
+    bench.apply.outcomes.age_ns = 100;
+    assert_int_equal(run(&bench, kit_put(&bench.kit, 1, 1000, 1, "a", "x")), ERR_NONE);
+    assert_int_equal(bench.effect.ts, 1001);
+    bench.kit.ts = 1100;
+    put(&bench, 1, 1, "a", "x"); /* at 1101 the floor is 1001: still known */
+    assert_int_equal(bench.effect.first_id, 1);
+    assert_int_equal(run(&bench, kit_put(&bench.kit, 1, 1001, 1, "a", "x")), ERR_NONE);
+    assert_int_equal(bench.apply.at.floor, 1002);
+    assert_int_equal(bench.effect.err, ERR_OUTCOME_EXPIRED);
+    bench_close(&bench);
+}
+
+static void what_is_not_known_yet_is_refused_or_stops(void **state)
+{
+    struct bench bench;
+    struct bytes body = {0};
+    bench_open(&bench, 1);
+    kit_body(&body, 1, "a", "x");
+    struct entry entry = {.kind = ENTRY_DATA, .born = 1, .deadline = 5, .body = bytes_span(&body)};
+    assert_int_equal(run(&bench, kit_append(&bench.kit, &entry)), ERR_NONE);
+    assert_int_equal(bench.effect.err, ERR_UNSUPPORTED);
+    struct entry unknown = {.kind = (enum entry_kind)77};
+    assert_int_equal(run(&bench, kit_append(&bench.kit, &unknown)), ERR_VERSION);
+    bytes_close(&body);
+    bench_close(&bench);
+}
+
+static void holes_second_foundings_and_lost_outcomes_stop(void **state)
+{
+    struct bench bench;
+    bench_open(&bench, 1);
+    assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
+    assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_CORRUPT);
+    assert_int_equal(run(&bench, kit_noop(&bench.kit)), ERR_GAP);
+    bench_close(&bench);
+    bench_open(&bench, 1);
+    put(&bench, 1, 1, "a", "x");
+    bench.lost = ERR_IO; /* an unverified hit is never a duplicate, and never new */
+    assert_int_equal(run(&bench, kit_put(&bench.kit, 1, 1, 1, "a", "x")), ERR_IO);
+    bench_close(&bench);
+}
+
+static void the_key_of_the_hash_tables_decides_nothing(void **state)
+{
+    struct bench a, b;
+    bench_open(&a, 1);
+    bench_open(&b, 200);
+    a.apply.outcomes.max = b.apply.outcomes.max = 50;
+    for (uint64_t i = 0; i < 500; i++) {
+        char tag[16];
+        snprintf(tag, sizeof tag, "t%u", (unsigned)(i % 17));
+        put(&a, i % 90, 1 + i % 3, tag, i % 7 ? "x" : "y");
+        put(&b, i % 90, 1 + i % 3, tag, i % 7 ? "x" : "y");
+        assert_int_equal(a.effects.size, b.effects.size);
+        assert_memory_equal(a.effects.data, b.effects.data, a.effects.size);
+    }
+    assert_memory_equal(&a.apply.at, &b.apply.at, sizeof a.apply.at);
+    bench_close(&a);
+    bench_close(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ids_are_dense_and_log_indexes_are_not),
+        cmocka_unit_test(the_hash_chain_and_previous_ids_are_told),
+        cmocka_unit_test(a_duplicate_gets_the_first_outcome_and_no_id),
+        cmocka_unit_test(another_body_under_a_txid_is_refused_and_changes_no_row),
+        cmocka_unit_test(broken_bodies_are_refused_by_name_and_for_ever),
+        cmocka_unit_test(the_floor_divides_known_from_expired),
+        cmocka_unit_test(old_outcomes_expire_by_log_time),
+        cmocka_unit_test(what_is_not_known_yet_is_refused_or_stops),
+        cmocka_unit_test(holes_second_foundings_and_lost_outcomes_stop),
+        cmocka_unit_test(the_key_of_the_hash_tables_decides_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,172 @@
+/* request_test.c - which asks are allowed, and who waits for which write. */
+#include "api/request.h"
+
+#include "api/session.h"
+#include "tests/unit/test.h"
+
+static struct standing good(void)
+{
+    struct standing standing = {.storage_up = true,
+                                .consensus_up = true,
+                                .synced = true,
+                                .ts = 100,
+                                .last_id = 5,
+                                .history = 3,
+                                .founded = true};
+    memset(standing.cluster, 0xab, sizeof standing.cluster);
+    return standing;
+}
+
+static struct bytes body;
+
+static struct message_put put_of(uint64_t born)
+{
+    static const uint8_t txid[TXID_SIZE] = {1};
+    struct change change = {.data = SPAN("d", 1)};
+    bytes_clear(&body);
+    change_body_begin(&body, 1);
+    change_body_add(&body, &change);
+    return (struct message_put){SPAN(txid, sizeof txid), born, 1, bytes_span(&body)};
+}
+
+TEST(a_put_becomes_a_record_and_is_given_a_born)
+{
+    struct standing standing = good();
+    struct message_put put = put_of(0);
+    struct entry entry;
+    CHECK(request_put(&standing, &put, &entry).err == ERR_NONE);
+    CHECK(entry.kind == ENTRY_DATA && entry.change_count == 1 && entry.born == 100);
+    put.born = 42;
+    CHECK(request_put(&standing, &put, &entry).err == ERR_NONE && entry.born == 42);
+    bytes_close(&body);
+}
+
+TEST(a_put_is_refused_by_name)
+{
+    struct standing standing = good();
+    struct message_put put = put_of(1), bad = put;
+    struct entry entry;
+    bad.txid.size = 15;
+    CHECK(request_put(&standing, &bad, &entry).err == ERR_BAD_REQUEST);
+    bad = put;
+    bad.body = SPAN("\xff", 1);
+    CHECK(request_put(&standing, &bad, &entry).err == ERR_BAD_REQUEST);
+    standing.behind_ms = REQUEST_BEHIND_MS + 1;
+    CHECK(request_put(&standing, &put, &entry).err == ERR_BEHIND);
+    standing = good();
+    standing.consensus_up = false;
+    CHECK(request_put(&standing, &put, &entry).err == ERR_NOT_READY);
+    standing = good();
+    standing.ts = 0;
+    CHECK(request_put(&standing, &put, &entry).err == ERR_NOT_READY);
+    bytes_close(&body);
+}
+
+TEST(a_list_starts_at_a_number_a_cursor_or_now)
+{
+    struct standing standing = good();
+    struct message_list list = {.since = 2};
+    struct request_read out;
+    char text[CURSOR_TEXT_MAX];
+    uint8_t hash[HASH_SIZE] = {9};
+    CHECK(request_list(&standing, &list, &out).err == ERR_NONE && out.read.since == 2);
+    CHECK(out.read.limit == REQUEST_LIMIT_DEFAULT && out.read.bytes == REQUEST_BYTES_DEFAULT);
+    list.now = true;
+    CHECK(request_list(&standing, &list, &out).err == ERR_NONE && out.read.since == 5);
+    list = (struct message_list){0};
+    list.cursor = SPAN(text, request_cursor(&standing, 4, hash, text));
+    CHECK(request_list(&standing, &list, &out).err == ERR_NONE);
+    CHECK(out.read.since == 4 && out.has_since_hash && out.since_hash[0] == 9 && out.wait_for == 4);
+    list.before = list.cursor;
+    CHECK(request_list(&standing, &list, &out).err == ERR_BAD_REQUEST);
+    list.cursor = (struct span){0};
+    CHECK(request_list(&standing, &list, &out).err == ERR_NONE && out.read.before == 4);
+}
+
+TEST(a_cursor_of_another_log_is_refused)
+{
+    struct standing standing = good(), other = good();
+    struct message_list list = {0};
+    struct request_read out;
+    char text[CURSOR_TEXT_MAX];
+    const uint8_t hash[HASH_SIZE] = {0};
+    other.history = 4;
+    list.cursor = SPAN(text, request_cursor(&other, 1, hash, text));
+    CHECK(request_list(&standing, &list, &out).err == ERR_HISTORY);
+    other = good();
+    other.cluster[0] = 0;
+    list.cursor = SPAN(text, request_cursor(&other, 1, hash, text));
+    CHECK(request_list(&standing, &list, &out).err == ERR_HISTORY);
+    list.cursor = SPAN("nonsense", 8);
+    CHECK(request_list(&standing, &list, &out).err == ERR_BAD_REQUEST);
+}
+
+TEST(limits_of_a_list_are_named)
+{
+    struct standing standing = good();
+    struct request_read out;
+    struct message_list list = {.limit = REQUEST_LIMIT_MAX + 1};
+    CHECK(request_list(&standing, &list, &out).err == ERR_LIMIT);
+    list = (struct message_list){.bytes = REQUEST_BYTES_MAX + 1};
+    CHECK(request_list(&standing, &list, &out).err == ERR_LIMIT);
+    list = (struct message_list){.block_ms = REQUEST_BLOCK_MAX_MS + 1};
+    CHECK(request_list(&standing, &list, &out).err == ERR_LIMIT);
+    standing.synced = false;
+    list = (struct message_list){0};
+    CHECK(request_list(&standing, &list, &out).err == ERR_NOT_READY);
+}
+
+static struct entry entry_of(uint64_t number)
+{
+    struct entry entry = {.kind = ENTRY_DATA, .body = SPAN("b", 1)};
+    save_u64(entry.txid, number);
+    return entry;
+}
+
+TEST(writes_stand_in_order_and_are_found_by_their_txid)
+{
+    struct session session = {0};
+    struct session_waiter waiter = {.request = 1};
+    struct session_write *write, *again;
+    session_open(&session);
+    for (uint64_t i = 1; i <= 100; i++) {
+        struct entry entry = entry_of(i);
+        CHECK(session_add(&session, &entry, &waiter, i, &write) == ERR_NONE && write != NULL);
+    }
+    struct entry entry = entry_of(50);
+    CHECK(session_add(&session, &entry, &waiter, 200, &again) == ERR_NONE && again == NULL);
+    write = session_find(&session, entry.txid);
+    CHECK(write != NULL && write->waiter_count == 2);
+    session_remove(&session, write);
+    CHECK(session_find(&session, entry.txid) == NULL && session.count == 99);
+    uint64_t expected = 1;
+    for (write = session.oldest; write != NULL; write = write->newer, expected++) {
+        expected += expected == 50;
+        CHECK(load_u64(write->txid) == expected);
+    }
+    session_close(&session);
+}
+
+TEST(a_write_expires_after_its_time_and_too_many_are_refused)
+{
+    struct session session = {0};
+    struct session_waiter waiter = {0};
+    struct session_write *write;
+    enum err err = ERR_NONE;
+    session_open(&session);
+    struct entry entry = entry_of(1);
+    CHECK(session_add(&session, &entry, &waiter, 1000, &write) == ERR_NONE);
+    CHECK(session_expired(&session, 1000 + SESSION_KEEP_MS - 1) == NULL);
+    CHECK(session_expired(&session, 1000 + SESSION_KEEP_MS) == write);
+    for (uint64_t i = 2; err == ERR_NONE; i++) {
+        entry = entry_of(i);
+        err = session_add(&session, &entry, &waiter, 1000, &write);
+    }
+    CHECK(err == ERR_BUSY && session.count <= SESSION_WRITES_MAX);
+    session_close(&session);
+}
+
+TEST_MAIN(T(a_put_becomes_a_record_and_is_given_a_born), T(a_put_is_refused_by_name),
+          T(a_list_starts_at_a_number_a_cursor_or_now), T(a_cursor_of_another_log_is_refused),
+          T(limits_of_a_list_are_named), T(writes_stand_in_order_and_are_found_by_their_txid),
+          T(a_write_expires_after_its_time_and_too_many_are_refused))

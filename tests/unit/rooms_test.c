@@ -1,0 +1,157 @@
+/* view and keeper, as threads on real files: applied in order, told, written, sealed, read. */
+#include "rooms_kit.h"
+#include "storage/statehash.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* Stores `count` puts of one change with 2 tags. */
+static void load(struct kit_house *house, struct log_kit *kit, uint64_t count)
+{
+    size_t from = kit->records.size;
+    for (uint64_t i = 0; i < count; i++) {
+        char tag[16];
+        snprintf(tag, sizeof tag, "t%u", (unsigned)(kit->last % 10));
+        kit_put(kit, kit->last + 1, 1, 1, tag, "some data");
+    }
+    kit_store(house, SPAN(kit->records.data + from, kit->records.size - from));
+    kit_turn(house);
+}
+
+static void what_is_committed_is_applied_told_and_read(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit = {.term = 1, .ts = 1000};
+    kit_house_open(&house);
+    kit_start(&house);
+    struct span founding = kit_founding(&kit);
+    kit_store(&house, founding);
+    load(&house, &kit, 99);
+    kit_commit(&house, 50, 2); /* not the term of the stored entry */
+    kit_commit(&house, 40, 1);
+    KIT_WAIT(&house, house.fed_index == 40);
+    assert_int_equal(house.fed_changes, 39);
+    KIT_WAIT(&house, house.applied == 40);
+    /* What was told is found by a read at once, though state.db does not have it yet. */
+    const struct message_page *page = kit_read(&house, (struct message_read){.limit = 1000}, NULL);
+    assert_int_equal(page->count, 39);
+    assert_int_equal(page->last_id, 39);
+    kit_commit(&house, 100, 1);
+    KIT_WAIT(&house, house.applied == 100);
+    page = kit_read(&house, (struct message_read){.limit = 1000}, "t3");
+    assert_int_equal(page->count, 10);
+    /* A new leader replaces what was never vouched for. */
+    load(&house, &kit, 10);
+    struct log_kit other = {.term = 2, .ts = 5000, .last = 105};
+    memcpy(other.hash, kit.hash, HASH_SIZE);
+    kit_put(&other, 7777, 1, 1, "new", "x");
+    struct room_item *item = bytes_zeroed(1, sizeof *item);
+    item->kind = ROOM_ENTRIES;
+    item->first = 106;
+    item->records = blob_copy(bytes_span(&other.records));
+    queue_push(&house.rooms.view, item, 1);
+    kit_commit(&house, 106, 2);
+    KIT_WAIT(&house, house.fed_index == 106);
+    assert_int_equal(house.fed.first_id, 105);
+    kit_stop(&house);
+    kit_close(&kit);
+    kit_close(&other);
+    kit_house_close(&house);
+}
+
+static void segments_are_sealed_and_restarts_lose_nothing(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit = {.term = 1, .ts = 1000};
+    kit_house_open(&house);
+    kit_start(&house);
+    for (uint32_t part = 0; part < 4; part++) {
+        if (part > 0)
+            kit_roll(&house);
+        for (int batch = 0; batch < 10; batch++)
+            load(&house, &kit, 300);
+        kit_commit(&house, kit.last, 1);
+    }
+    KIT_WAIT(&house, house.applied == 12000);
+    char index[160];
+    snprintf(index, sizeof index, "%s.index", house.paths[2]);
+    KIT_WAIT(&house, access(index, F_OK) == 0);
+    KIT_WAIT(&house, house.durable >= 9000);
+    for (int round = 0; round < 2; round++) {
+        const struct message_page *page =
+            kit_read(&house, (struct message_read){.limit = 10000, .bytes = MiB(4)}, "t3");
+        assert_int_equal(page->error.size, 0);
+        assert_int_equal(page->count, 1200);
+        assert_true(page->at_end);
+        page = kit_read(&house, (struct message_read){.since = 5999, .exact = true}, NULL);
+        assert_int_equal(page->count, 1);
+        page = kit_read(&house, (struct message_read){.before = 3, .limit = 10}, NULL);
+        assert_int_equal(page->count, 2);
+        struct message fetch = {.type = MESSAGE_FETCH};
+        fetch.fetch = (struct message_fetch){.from = 5000, .to = 5009, .bytes = MiB(1)};
+        uint64_t before = house.fetches;
+        assert_int_equal(link_send(&house.to_keeper, 0, &fetch), ERR_NONE);
+        KIT_WAIT(&house, house.fetches > before);
+        uint32_t count;
+        assert_int_equal(entry_count(bytes_span(&house.fetched), &count), ERR_NONE);
+        assert_int_equal(count, 10);
+        kit_stop(&house);
+        if (round == 1)
+            break;
+        kit_start(&house);
+        assert_int_equal(house.fed_index, 12000); /* all of it was in state.db */
+    }
+    kit_close(&kit);
+    kit_house_close(&house);
+}
+
+static void without_state_db_the_log_makes_it_anew(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit = {.term = 1, .ts = 1000};
+    char path[128];
+    uint8_t before[HASH_SIZE], after[HASH_SIZE];
+    kit_house_open(&house);
+    snprintf(path, sizeof path, "%s/state.db", house.directory);
+    kit_start(&house);
+    kit_store(&house, kit_founding(&kit));
+    for (uint32_t part = 0; part < 3; part++) {
+        if (part > 0)
+            kit_roll(&house);
+        load(&house, &kit, 1500);
+    }
+    kit_commit(&house, kit.last, 1);
+    KIT_WAIT(&house, house.applied == kit.last);
+    kit_stop(&house);
+    struct state reader = {0};
+    assert_int_equal(state_open(&reader, path), ERR_NONE);
+    assert_int_equal(statehash_of(&reader, before), ERR_NONE);
+    state_close(&reader);
+    assert_int_equal(state_remove(path), ERR_NONE);
+    kit_start(&house);
+    assert_int_equal(house.fed_index, 0); /* nothing is applied that nobody vouched for */
+    kit_commit(&house, kit.last, 1);
+    KIT_WAIT(&house, house.applied == kit.last);
+    assert_int_equal(house.fed_changes, 4500);
+    kit_stop(&house);
+    assert_int_equal(state_open(&reader, path), ERR_NONE);
+    assert_int_equal(statehash_of(&reader, after), ERR_NONE);
+    state_close(&reader);
+    assert_memory_equal(before, after, HASH_SIZE);
+    kit_close(&kit);
+    kit_house_close(&house);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_committed_is_applied_told_and_read),
+        cmocka_unit_test(segments_are_sealed_and_restarts_lose_nothing),
+        cmocka_unit_test(without_state_db_the_log_makes_it_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

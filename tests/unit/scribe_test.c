@@ -1,0 +1,91 @@
+/* scribe_test.c - the journal thread, asked over its socket as consensus asks it. */
+#include "tests/unit/scribe_kit.h"
+
+TEST(what_is_stored_is_answered_handed_on_and_loaded_again)
+{
+    struct stage *stage = stage_make();
+    SCOPED(bytes) records = {0};
+    load(stage);
+    CHECK(stage->loaded_last == 0);
+    vote(stage, 1, 1, LIFE);
+    await(stage, &stage->balloted, 1);
+    kit_add_many(&stage->kit, 20, 1, 100, &records);
+    store(stage, 2, LIFE, bytes_span(&records));
+    await(stage, &stage->stored_ticket, 2);
+    CHECK(stage->stored_last == 20);
+    check_view(stage, 1, 20, bytes_span(&records));
+    strike_stage(stage);
+    struct kit kit = stage->kit;
+    *stage = (struct stage){.kit = kit};
+    raise_stage(stage);
+    load(stage);
+    CHECK(stage->loaded_last == 20);
+    CHECK(stage->loaded_term == 1);
+    CHECK(stage->tail_size == records.size);
+    stage_drop(stage);
+}
+
+TEST(many_stores_of_one_turn_are_answered_by_the_newest)
+{
+    struct stage *stage = stage_make();
+    SCOPED(bytes) records = {0};
+    load(stage);
+    vote(stage, 1, 1, LIFE);
+    for (uint64_t ticket = 2; ticket < 302; ticket++) {
+        bytes_clear(&records);
+        kit_add(&stage->kit, ENTRY_DATA, 1, 50, &records);
+        store(stage, ticket, LIFE, bytes_span(&records));
+    }
+    await(stage, &stage->stored_ticket, 301);
+    CHECK(stage->stored_last == 300);
+    CHECK(stage->stored_count < 300);
+    stage_drop(stage);
+}
+
+TEST(another_life_a_gap_and_a_term_above_the_ballot_are_refused)
+{
+    struct stage *stage = stage_make();
+    SCOPED(bytes) first = {0};
+    SCOPED(bytes) second = {0};
+    kit_add(&stage->kit, ENTRY_DATA, 1, 50, &first);
+    kit_add(&stage->kit, ENTRY_DATA, 1, 50, &second);
+    store(stage, 1, LIFE, bytes_span(&first)); /* before LOAD */
+    load(stage);
+    store(stage, 2, LIFE, bytes_span(&first)); /* the ballot says term 0 */
+    vote(stage, 3, 1, LIFE + 1);
+    vote(stage, 4, 1, LIFE);
+    store(stage, 5, LIFE + 1, bytes_span(&first));
+    store(stage, 6, LIFE, bytes_span(&second)); /* entry 2 without entry 1 */
+    store(stage, 7, LIFE, bytes_span(&first));
+    await(stage, &stage->stored_ticket, 7);
+    CHECK(stage->balloted == 4);
+    CHECK(stage->stored_count == 1);
+    CHECK(stage->stored_last == 1);
+    stage_drop(stage);
+}
+
+TEST(a_replaced_tail_reaches_view_through_the_same_queue)
+{
+    struct stage *stage = stage_make();
+    SCOPED(bytes) records = {0};
+    SCOPED(bytes) others = {0};
+    load(stage);
+    vote(stage, 1, 2, LIFE);
+    kit_add_many(&stage->kit, 5, 1, 50, &records);
+    struct kit at_five = stage->kit;
+    kit_add_many(&stage->kit, 5, 1, 50, &records);
+    store(stage, 2, LIFE, bytes_span(&records));
+    stage->kit = at_five;
+    kit_add_many(&stage->kit, 2, 2, 60, &others);
+    store(stage, 3, LIFE, bytes_span(&others)); /* perhaps in the same turn */
+    await(stage, &stage->stored_ticket, 3);
+    CHECK(stage->stored_last == 7);
+    check_view(stage, 1, 10, bytes_span(&records));
+    check_view(stage, 6, 7, bytes_span(&others));
+    stage_drop(stage);
+}
+
+TEST_MAIN(T(what_is_stored_is_answered_handed_on_and_loaded_again),
+          T(many_stores_of_one_turn_are_answered_by_the_newest),
+          T(another_life_a_gap_and_a_term_above_the_ballot_are_refused),
+          T(a_replaced_tail_reaches_view_through_the_same_queue))

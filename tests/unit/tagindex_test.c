@@ -1,0 +1,556 @@
+/* tagindex, seal, state, query: what keeper writes and serves, on real files. */
+#include "storage/tagindex.h"
+
+#include "log_kit.h"
+#include "protocol/wire.h"
+#include "storage/flush.h"
+#include "storage/query.h"
+#include "storage/rebuild.h"
+#include "storage/sealer.h"
+#include "storage/statehash.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { PART_ENTRIES = 50, PARTS = 4 };
+
+/* A node without threads: a log of several files, applied, indexed and written. */
+struct node {
+    char directory[64], state_path[128];
+    char paths[PARTS][128];
+    struct segment *segments[PARTS];
+    struct apply apply;
+    struct log_kit kit;
+    struct shelf shelf;
+    struct state state;
+    struct flush flush;
+    struct sealer sealer;
+    struct query_buffers buffers;
+    struct message page;
+    uint64_t durable;
+};
+
+static enum err find_outcome(void *owner, uint64_t index, struct outcome *out)
+{
+    struct node *node = owner;
+    for (size_t at = 0; at < node->flush.outcomes.size; at += sizeof *out) {
+        memcpy(out, node->flush.outcomes.data + at, sizeof *out);
+        if (out->index == index)
+            return ERR_NONE;
+    }
+    return state_outcome(&node->state, index, out);
+}
+
+static void begin_part(struct node *node, uint32_t part)
+{
+    char name[SEGMENT_NAME_MAX];
+    segment_name(part + 1, 77 + part, name);
+    snprintf(node->paths[part], sizeof node->paths[part], "%s/%s", node->directory, name);
+    node->segments[part] = bytes_zeroed(1, sizeof *node->segments[part]);
+    assert_int_equal(segment_open(node->segments[part], node->paths[part]), ERR_NONE);
+    shelf_add(&node->shelf, node->paths[part], node->kit.last + 1);
+}
+
+static void write_state(struct node *node)
+{
+    const struct shelf_part *open = shelf_oldest_open(&node->shelf);
+    assert_int_equal(flush_write(&node->flush, &node->state, open ? open->first : 0), ERR_NONE);
+}
+
+static void take(struct node *node, struct span record, uint32_t part)
+{
+    const struct apply_source source = {find_outcome, node};
+    struct segment *segment = node->segments[part];
+    struct bytes effects = {0};
+    struct entry entry;
+    struct effect effect;
+    assert_int_equal(store_begin(&segment->store), ERR_NONE);
+    assert_int_equal(segment_append(segment, record), ERR_NONE);
+    assert_int_equal(store_commit(&segment->store), ERR_NONE);
+    assert_int_equal(entry_decode(record, &entry), ERR_NONE);
+    assert_int_equal(apply_entry(&node->apply, &entry, &source, &effects), ERR_NONE);
+    struct span rest = bytes_span(&effects);
+    while (effect_next(&rest, &effect)) {
+        assert_int_equal(flush_add(&node->flush, &effect), ERR_NONE);
+        if (apply_is_commit(&effect))
+            assert_int_equal(shelf_add_changes(&node->shelf, &effect), ERR_NONE);
+    }
+    flush_mark(&node->flush, &node->apply.at);
+    shelf_advance(&node->shelf, entry.index);
+    bytes_close(&effects);
+}
+
+/* Entry n: a noop each 10, a duplicate each 7, else 1-3 changes; "rare" only in part 2. */
+static void add_entry(struct node *node, uint32_t part)
+{
+    uint64_t n = node->kit.last + 1;
+    const char *tag = n % 3 == 0 ? "third" : n == 2 * PART_ENTRIES + 3 ? "rare" : NULL;
+    char data[32];
+    snprintf(data, sizeof data, "data %u", (unsigned)n);
+    if (n % 10 == 0)
+        take(node, kit_noop(&node->kit), part);
+    else if (n % 7 == 0)
+        take(node, kit_put(&node->kit, 1, 1, 1, NULL, "data 1"), part);
+    else
+        take(node, kit_put(&node->kit, n, 1, (uint32_t)(n == 1 ? 1 : 1 + n % 3), tag, data), part);
+}
+
+static void node_open(struct node *node, uint32_t parts)
+{
+    const struct storage_found nothing = {.first_index = 1};
+    uint8_t key[16] = {9};
+    struct apply_mark mark = {0};
+    *node = (struct node){.kit = {.term = 1, .ts = 1000}};
+    strcpy(node->directory, "/tmp/tagindex_test_XXXXXX");
+    assert_non_null(mkdtemp(node->directory));
+    snprintf(node->state_path, sizeof node->state_path, "%s/state.db", node->directory);
+    assert_int_equal(state_open(&node->state, node->state_path), ERR_NONE);
+    assert_int_equal(shelf_open(&node->shelf, &nothing), ERR_NONE);
+    apply_open(&node->apply, key);
+    flush_open(&node->flush, key, &mark);
+    for (uint32_t part = 0; part < parts; part++) {
+        begin_part(node, part);
+        for (uint32_t i = 0; i < PART_ENTRIES; i++)
+            add_entry(node, part);
+        if (part % 2 == 0)
+            write_state(node);
+    }
+}
+
+static void node_close(struct node *node)
+{
+    char command[128];
+    for (uint32_t part = 0; part < PARTS; part++)
+        segment_free(node->segments[part]);
+    apply_close(&node->apply);
+    kit_close(&node->kit);
+    sealer_close(&node->sealer);
+    shelf_close(&node->shelf);
+    flush_close(&node->flush);
+    state_close(&node->state);
+    bytes_close(&node->buffers.rows);
+    bytes_close(&node->buffers.records);
+    snprintf(command, sizeof command, "rm -rf %s", node->directory);
+    assert_int_equal(system(command), 0);
+}
+
+/* Hands over and seals every complete part. */
+static void seal_all(struct node *node)
+{
+    write_state(node);
+    for (uint32_t part = 0; part + 1 < PARTS && node->segments[part + 1] != NULL; part++) {
+        if (node->segments[part] == NULL)
+            continue;
+        assert_true(shelf_take(&node->shelf, node->segments[part]));
+        node->segments[part] = NULL;
+    }
+    uint32_t steps = 0;
+    while (sealer_due(&node->sealer, &node->shelf, node->apply.at.index, 1000)) {
+        assert_int_equal(sealer_step(&node->sealer, &node->shelf, 1000), ERR_NONE);
+        assert_true(++steps < 100);
+    }
+}
+
+/* Forgets all that is in memory and opens the files again. */
+static enum err restart(struct node *node)
+{
+    struct storage_segment segments[PARTS] = {0};
+    struct storage_found found = {.segments = segments, .first_index = 1};
+    struct apply_mark mark;
+    for (uint32_t part = 0; part < PARTS && node->paths[part][0]; part++) {
+        char index[160];
+        snprintf(index, sizeof index, "%s.index", node->paths[part]);
+        uint64_t first = part * PART_ENTRIES + 1;
+        segments[part] = (struct storage_segment){.path = node->paths[part],
+                                                  .number = part + 1,
+                                                  .first = first,
+                                                  .last = first + PART_ENTRIES - 1,
+                                                  .sealed = node->segments[part] == NULL,
+                                                  .indexed = access(index, F_OK) == 0};
+        found.segment_count = part + 1;
+        found.last_index = segments[part].last;
+    }
+    shelf_close(&node->shelf);
+    state_close(&node->state);
+    assert_int_equal(state_open(&node->state, node->state_path), ERR_NONE);
+    assert_int_equal(state_mark(&node->state, &mark), ERR_NONE);
+    assert_int_equal(shelf_open(&node->shelf, &found), ERR_NONE);
+    return rebuild_shelf(&node->shelf, &node->state, &mark);
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+static enum err first_use(void *owner, struct span tag, uint64_t *id)
+{
+    struct node *node = owner;
+    struct state_tag known;
+    TRY(flush_tag(&node->flush, &node->state, tag, &known));
+    *id = known.first;
+    return ERR_NONE;
+}
+
+static const struct message_page *ask(struct node *node, struct message_read read, const char *tag)
+{
+    const struct query_tags tags = {first_use, node};
+    if (tag != NULL)
+        read.tags.at[read.tags.count++] = SPAN_TEXT(tag);
+    query_read(&node->shelf, &tags, &read, &node->buffers, &node->page.page);
+    return &node->page.page;
+}
+
+/* The ids of a page, each row checked. */
+static uint32_t ids_of(const struct message_page *page, uint64_t *ids)
+{
+    struct span rest = page->rows, row, hash;
+    struct change change;
+    uint32_t count = 0;
+    uint64_t ts;
+    while (rest.size > 0) {
+        size_t size = wire_size(rest);
+        assert_true(size > 0);
+        row = SPAN(rest.data, size);
+        rest = SPAN(rest.data + size, rest.size - size);
+        assert_int_equal(change_row_decode(row, &ids[count++], &ts, &hash, &change), ERR_NONE);
+    }
+    assert_int_equal(count, page->count);
+    return count;
+}
+
+/* Every id that bears the tag, by a walk with a limit nothing exceeds. */
+static uint32_t all_of(struct node *node, const char *tag, uint64_t *ids)
+{
+    const struct message_page *page = ask(node, (struct message_read){.limit = 10000}, tag);
+    assert_int_equal(page->error.size, 0);
+    assert_true(page->at_start);
+    assert_true(page->at_end);
+    assert_int_equal(page->scanned_to, node->apply.at.last_id);
+    return ids_of(page, ids);
+}
+
+static void check_forwards(struct node *node, const char *tag, uint64_t limit)
+{
+    uint64_t all[1000], ids[1000], since = 0;
+    uint32_t count = all_of(node, tag, all), seen = 0;
+    uint8_t hash[HASH_SIZE] = {0};
+    for (;;) {
+        const struct message_page *page =
+            ask(node,
+                (struct message_read){
+                    .since = since, .limit = limit, .since_hash = SPAN(hash, sizeof hash)},
+                tag);
+        assert_int_equal(page->error.size, 0);
+        assert_int_equal(page->at_start, seen == 0);
+        uint32_t got = ids_of(page, ids);
+        for (uint32_t i = 0; i < got; i++)
+            assert_int_equal(ids[i], all[seen + i]);
+        seen += got;
+        assert_int_equal(page->at_end, seen == count);
+        since = page->next_id;
+        memcpy(hash, page->next_hash.data, HASH_SIZE);
+        if (page->at_end)
+            break;
+        assert_int_equal(got, limit);
+    }
+    assert_int_equal(seen, count);
+    assert_int_equal(since, node->apply.at.last_id);
+}
+
+static void check_backwards(struct node *node, const char *tag, uint64_t limit)
+{
+    uint64_t all[1000], ids[1000], before;
+    uint32_t left = all_of(node, tag, all);
+    before = node->apply.at.last_id + 1;
+    for (;;) {
+        bool newest = before == node->apply.at.last_id + 1;
+        const struct message_page *page =
+            ask(node, (struct message_read){.before = before, .limit = limit}, tag);
+        assert_int_equal(page->error.size, 0);
+        uint32_t got = ids_of(page, ids);
+        assert_true(got > 0 && got <= left);
+        for (uint32_t i = 0; i < got; i++)
+            assert_int_equal(ids[i], all[left - got + i]);
+        left -= got;
+        assert_int_equal(page->at_start, left == 0);
+        assert_int_equal(page->at_end, newest);
+        assert_int_equal(page->prev_id, ids[0]);
+        before = page->prev_id;
+        if (page->at_start)
+            break;
+    }
+    assert_int_equal(left, 0);
+}
+
+static void check_all_reads(struct node *node)
+{
+    static const char *const tags[] = {NULL, "all", "third", "rare"};
+    uint64_t ids[1000];
+    assert_int_equal(all_of(node, NULL, ids), node->apply.at.last_id);
+    assert_int_equal(all_of(node, "all", ids), node->apply.at.last_id);
+    assert_int_equal(all_of(node, "never used", ids), 0);
+    for (size_t i = 0; i < COUNT_OF(tags); i++) {
+        for (uint64_t limit = 1; limit <= 64; limit = limit * 3 + 1) {
+            check_forwards(node, tags[i], limit);
+            check_backwards(node, tags[i], limit);
+        }
+    }
+}
+
+/* ---- tests ---------------------------------------------------------------------------------- */
+
+static void an_index_finds_ids_and_tags(void **state)
+{
+    struct tagindex index = {0};
+    uint8_t hash[HASH_SIZE] = {1};
+    uint64_t log_index;
+    uint32_t ordinal;
+    tagindex_open(&index, 101, hash);
+    assert_false(tagindex_find(&index, 101, &log_index, &ordinal));
+    for (uint64_t n = 0; n < 300; n++) { /* records of 1, 2, 3 changes */
+        tagindex_add_run(&index, 1000 + n);
+        for (uint64_t i = 0; i <= n % 3; i++) {
+            hash[0] = (uint8_t)index.next_id;
+            tagindex_add_change(&index, hash);
+            if ((index.next_id - 1) % 5 == 0)
+                tagindex_add_tag(&index, SPAN_TEXT("five"), 95);
+        }
+    }
+    assert_int_equal(index.next_id, 701);
+    assert_true(tagindex_find(&index, 101, &log_index, &ordinal) && log_index == 1000);
+    assert_true(tagindex_find(&index, 106, &log_index, &ordinal));
+    assert_int_equal(log_index, 1002);
+    assert_int_equal(ordinal, 2);
+    assert_true(tagindex_find(&index, 700, &log_index, &ordinal) && log_index == 1299);
+    assert_false(tagindex_find(&index, 100, &log_index, &ordinal));
+    assert_false(tagindex_find(&index, 701, &log_index, &ordinal));
+    assert_int_equal(tagindex_hash(&index, 100)[0], 1);
+    assert_int_equal(tagindex_hash(&index, 700)[0], (uint8_t)700);
+    assert_null(tagindex_hash(&index, 99));
+    assert_null(tagindex_hash(&index, 701));
+    assert_int_equal(tagindex_after(&index, SPAN_TEXT("five"), 0), 105);
+    assert_int_equal(tagindex_after(&index, SPAN_TEXT("five"), 105), 110);
+    assert_int_equal(tagindex_after(&index, SPAN_TEXT("five"), 700), 0);
+    assert_int_equal(tagindex_before(&index, SPAN_TEXT("five"), 105), 0);
+    assert_int_equal(tagindex_before(&index, SPAN_TEXT("five"), 106), 105);
+    assert_int_equal(tagindex_before(&index, SPAN_TEXT("five"), 9999), 700);
+    assert_int_equal(tagindex_after(&index, SPAN_TEXT("six"), 0), 0);
+    tagindex_close(&index);
+}
+
+static void pages_visit_each_change_once(void **state)
+{
+    struct node node;
+    node_open(&node, 3);
+    check_all_reads(&node);
+    node_close(&node);
+}
+
+static void sealed_parts_read_like_open_ones(void **state)
+{
+    struct node node;
+    uint64_t rare[4];
+    node_open(&node, PARTS);
+    assert_int_equal(all_of(&node, "rare", rare), 1 + (2 * PART_ENTRIES + 3) % 3);
+    seal_all(&node);
+    assert_int_equal(node.sealer.sealed, PARTS - 1);
+    check_all_reads(&node);
+    assert_int_equal(restart(&node), ERR_NONE);
+    for (uint32_t part = 0; part + 1 < PARTS; part++)
+        assert_null(node.shelf.parts[part]->index); /* read when it is wanted */
+    check_all_reads(&node);
+    /* A Bloom filter spares the parts that lack the tag. */
+    assert_int_equal(restart(&node), ERR_NONE);
+    const struct message_page *page =
+        ask(&node, (struct message_read){.limit = 1, .since = rare[0] - 1}, "rare");
+    assert_int_equal(page->count, 1);
+    assert_null(node.shelf.parts[0]->index);
+    assert_null(node.shelf.parts[1]->index);
+    assert_non_null(node.shelf.parts[2]->index);
+    node_close(&node);
+}
+
+static void the_open_part_is_made_anew_at_a_restart(void **state)
+{
+    struct node node;
+    node_open(&node, 3);
+    write_state(&node);
+    assert_int_equal(restart(&node), ERR_NONE);
+    assert_int_equal(node.shelf.last_id, node.apply.at.last_id);
+    check_all_reads(&node);
+    node_close(&node);
+}
+
+static void replay_from_zero_equals_the_live_state(void **state)
+{
+    struct node live;
+    uint8_t live_hash[HASH_SIZE], again_hash[HASH_SIZE];
+    node_open(&live, PARTS);
+    write_state(&live);
+    assert_int_equal(statehash_of(&live.state, live_hash), ERR_NONE);
+    /* The same log, in flushes of other sizes, into an empty state. */
+    struct node again = {.kit = {.term = 1}};
+    uint8_t key[16] = {55};
+    struct apply_mark mark = {0};
+    struct span rest = bytes_span(&live.kit.records), record;
+    snprintf(again.state_path, sizeof again.state_path, "%s/again.db", live.directory);
+    assert_int_equal(state_open(&again.state, again.state_path), ERR_NONE);
+    apply_open(&again.apply, key);
+    flush_open(&again.flush, key, &mark);
+    const struct apply_source source = {find_outcome, &again};
+    for (uint32_t n = 1; entry_next(&rest, &record); n++) {
+        struct bytes effects = {0};
+        struct entry entry;
+        struct effect effect;
+        assert_int_equal(entry_decode(record, &entry), ERR_NONE);
+        assert_int_equal(apply_entry(&again.apply, &entry, &source, &effects), ERR_NONE);
+        struct span left = bytes_span(&effects);
+        while (effect_next(&left, &effect))
+            assert_int_equal(flush_add(&again.flush, &effect), ERR_NONE);
+        flush_mark(&again.flush, &again.apply.at);
+        bytes_close(&effects);
+        if (n % 13 == 0)
+            assert_int_equal(flush_write(&again.flush, &again.state, 0), ERR_NONE);
+    }
+    assert_int_equal(flush_write(&again.flush, &again.state, 0), ERR_NONE);
+    assert_int_equal(statehash_of(&again.state, again_hash), ERR_NONE);
+    assert_memory_equal(live_hash, again_hash, HASH_SIZE);
+    apply_close(&again.apply);
+    flush_close(&again.flush);
+    state_close(&again.state);
+    assert_int_equal(state_applied_index(live.state_path), live.apply.at.index);
+    assert_int_equal(state_applied_index("/nowhere/state.db"), 0);
+    node_close(&live);
+}
+
+static void a_state_that_disagrees_with_the_log_is_found(void **state)
+{
+    struct node node;
+    node_open(&node, 2);
+    node.flush.at.last_id++; /* a lie in the mark */
+    flush_mark(&node.flush, &node.flush.at);
+    write_state(&node);
+    assert_int_equal(restart(&node), ERR_CORRUPT);
+    node_close(&node);
+}
+
+/* Flips a bit of each `find` in a file: SQLite leaves old copies of a row behind. */
+static void damage(const char *path, const char *find)
+{
+    static char content[1 << 20];
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    size_t size = fread(content, 1, sizeof content, file);
+    char *at = memmem(content, size, find, strlen(find));
+    assert_non_null(at);
+    for (; at != NULL; at = memmem(content, size, find, strlen(find)))
+        *at ^= 1;
+    rewind(file);
+    assert_int_equal(fwrite(content, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_flipped_bit_is_never_a_wrong_byte(void **state)
+{
+    struct node node;
+    node_open(&node, PARTS);
+    seal_all(&node);
+    damage(node.paths[0], "data 5");
+    assert_int_equal(restart(&node), ERR_NONE);
+    const struct message_page *page = ask(&node, (struct message_read){.limit = 3}, NULL);
+    assert_int_equal(page->count, 3); /* what lies before the damage is whole */
+    page = ask(&node, (struct message_read){.limit = 50}, NULL);
+    assert_true(span_is(page->error, "E_CORRUPT"));
+    assert_int_equal(page->rows.size, 0);
+    /* A damaged index is an error, too, while it is needed; the summary is intact here. */
+    char index[160];
+    snprintf(index, sizeof index, "%s.index", node.paths[1]);
+    damage(index, "third");
+    assert_int_equal(restart(&node), ERR_NONE);
+    page = ask(&node, (struct message_read){.since = 100, .limit = 1000}, "third");
+    assert_true(span_is(page->error, "E_CORRUPT"));
+    node_close(&node);
+}
+
+static void a_missing_index_is_made_anew(void **state)
+{
+    struct node node;
+    node_open(&node, PARTS);
+    seal_all(&node);
+    assert_int_equal(seal_remove(node.paths[2]), ERR_NONE);
+    assert_int_equal(restart(&node), ERR_NONE);
+    assert_true(sealer_due(&node.sealer, &node.shelf, node.apply.at.index, 1000));
+    while (sealer_due(&node.sealer, &node.shelf, node.apply.at.index, 1000))
+        assert_int_equal(sealer_step(&node.sealer, &node.shelf, 1000), ERR_NONE);
+    assert_int_equal(restart(&node), ERR_NONE);
+    assert_true(node.shelf.parts[2]->indexed);
+    check_all_reads(&node);
+    node_close(&node);
+}
+
+static void positions_that_are_none_are_refused(void **state)
+{
+    struct node node;
+    uint8_t wrong[HASH_SIZE] = {1};
+    node_open(&node, 1);
+    uint64_t last = node.apply.at.last_id;
+    const struct message_page *page = ask(&node, (struct message_read){.since = last}, NULL);
+    assert_int_equal(page->error.size, 0);
+    assert_int_equal(page->count, 0);
+    assert_true(page->at_end);
+    assert_false(page->at_start);
+    assert_int_equal(page->next_id, last);
+    assert_int_equal(page->prev_id, last + 1); /* backwards from there nothing is left out */
+    page = ask(&node, (struct message_read){.since = last + 1}, NULL);
+    assert_true(span_is(page->error, "E_AHEAD"));
+    page = ask(&node, (struct message_read){.since = 3, .since_hash = SPAN(wrong, 32)}, NULL);
+    assert_true(span_is(page->error, "E_AHEAD"));
+    page = ask(&node, (struct message_read){.since = last, .exact = true}, NULL);
+    assert_true(span_is(page->error, "E_NOT_FOUND"));
+    page = ask(&node, (struct message_read){.since = last - 1, .exact = true}, NULL);
+    assert_int_equal(page->count, 1);
+    page = ask(&node, (struct message_read){.limit = 100, .bytes = 1}, NULL);
+    assert_int_equal(page->count, 1); /* at least one */
+    page = ask(&node, (struct message_read){.limit = 100, .bytes = 1, .before = last}, NULL);
+    assert_int_equal(page->count, 1);
+    assert_int_equal(page->prev_id, last - 1);
+    node_close(&node);
+}
+
+static void any_of_several_tags_matches_once(void **state)
+{
+    struct node node;
+    uint64_t ids[1000], third[1000];
+    node_open(&node, PARTS);
+    struct message_read read = {.limit = 1000};
+    read.tags.at[read.tags.count++] = SPAN_TEXT("rare");
+    uint32_t expected = all_of(&node, "third", third) + all_of(&node, "rare", ids);
+    const struct message_page *page = ask(&node, read, "third");
+    assert_int_equal(ids_of(page, ids), expected);
+    for (uint32_t i = 1; i < expected; i++)
+        assert_true(ids[i - 1] < ids[i]);
+    page = ask(&node, read, "all"); /* "rare" changes bear "all", too */
+    assert_int_equal(ids_of(page, ids), node.apply.at.last_id);
+    node_close(&node);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_index_finds_ids_and_tags),
+        cmocka_unit_test(pages_visit_each_change_once),
+        cmocka_unit_test(sealed_parts_read_like_open_ones),
+        cmocka_unit_test(the_open_part_is_made_anew_at_a_restart),
+        cmocka_unit_test(replay_from_zero_equals_the_live_state),
+        cmocka_unit_test(a_state_that_disagrees_with_the_log_is_found),
+        cmocka_unit_test(a_flipped_bit_is_never_a_wrong_byte),
+        cmocka_unit_test(a_missing_index_is_made_anew),
+        cmocka_unit_test(positions_that_are_none_are_refused),
+        cmocka_unit_test(any_of_several_tags_matches_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
