@@ -7,7 +7,7 @@ import struct
 import msgpack
 import zmq
 
-from harness import check, context, log_of, put, status, wait_for, wait_leader
+from harness import check, context, log_of, put_until_done, status, wait_for, wait_leader
 
 SEED = 4711
 
@@ -84,8 +84,7 @@ def goes_on(cluster, before):
     leader = wait_leader(cluster.nodes)
     for node in cluster.nodes:
         check({name: p["pid"] for name, p in node.processes().items()} == before[node.name], "a process of %s died" % node.name)
-        answer = put(node.places()["api"], "after the garbage")
-        check(answer is not None and answer["verb"] == "put_done", "no write on %s: %r" % (node.name, answer))
+        put_until_done(node.places()["api"], "after the garbage")
     return leader
 
 

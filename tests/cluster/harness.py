@@ -102,11 +102,26 @@ def dump(node):
 
 
 def put(endpoint, text, seconds=10.0):
-    """One write by hand, without any library; the answer."""
-    hello = ask(endpoint, "hello")
+    """One write by hand, without any library; the answer, None if there was none in time."""
+    hello = ask(endpoint, "hello", seconds)
     check(hello is not None, "no hello from %s" % endpoint)
     body = msgpack.packb({"changes": [{"type": 1, "data": text.encode()}]}, use_bin_type=True)
     return ask(endpoint, "put", seconds, txid=os.urandom(16), born=hello["born"], attempt=1, body=body)
+
+
+def put_until_done(endpoint, text, seconds=20):
+    """A write that has to succeed: asked again (as another one) while the answer may be retried."""
+    seen = []
+
+    def good():
+        answer = put(endpoint, text)
+        seen.append(answer)
+        check(answer is None or answer["verb"] == "put_done" or answer.get("retryable"), "put: %r" % answer)
+        return answer if answer is not None and answer["verb"] == "put_done" else None
+    try:
+        return wait_for("a write", seconds, good, every=0.05)
+    except Failed as failed:
+        raise Failed("%s; the last answer: %r" % (failed, seen[-1:])) from failed
 
 
 # ---- load -----------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ import signal
 import socket
 import subprocess
 
-from harness import Skipped, ask, check, log_of, put, read_json, status, tool, wait_for, wait_up
+from harness import (Skipped, ask_until, ask, check, log_of, put_until_done, read_json, status, tool, wait_for,
+                     wait_up)
 
 CHANGEAGENTD = os.path.join(tool.BIN, "changeagentd")
 
@@ -28,8 +29,7 @@ def test_a_node_without_configuration(house):
     with open(os.path.join(house.dir, "log.txt"), "w") as log:
         house.run([CHANGEAGENTD, "--data", data], stdout=log, stderr=log)
     wait_for("a leader", 20, lambda: (ask("tcp://127.0.0.1:7600", "status", 1) or {}).get("role") == "leader")
-    answer = put("tcp://127.0.0.1:7600", "hello")
-    check(answer is not None and answer["verb"] == "put_done" and answer["id"] == 1, "no write: %r" % answer)
+    check(put_until_done("tcp://127.0.0.1:7600", "hello")["id"] == 1, "the first write has another id")
     pids = read_json(os.path.join(data, "run", "pids.json"))
     house.processes[-1].send_signal(signal.SIGTERM)
     check(house.processes[-1].wait(timeout=20) == 0, "it did not end with code 0")
@@ -40,15 +40,16 @@ def test_what_is_written_is_there_after_a_restart(house):
     cluster = house.cluster(1)
     node = cluster.nodes[0]
     api = node.places()["api"]
-    first = put(api, "one")
-    check(first["verb"] == "put_done", "no write: %r" % first)
+    first = put_until_done(api, "one")
+    wait_for("the change to be applied", 5, lambda: (status(node) or {}).get("last_id") == first["id"])
     chain = status(node)["chain"]
     for stop in (node.stop, node.kill):
         stop()
         node.start()
         wait_for("a leader", 15, lambda: (status(node) or {}).get("role") == "leader")
+        found = ask_until(api, "get", "get_is", id=first["id"])
+        check(bytes(found["change"]["data"]) == b"one", "another change at the id")
         check(status(node)["chain"] == chain, "another chain after the restart")
-        check(bytes(ask(api, "get", id=first["id"])["change"]["data"]) == b"one", "another change at the id")
 
 
 def test_a_killed_supervisor_leaves_nothing_behind(house):
@@ -84,7 +85,7 @@ def test_a_killed_child_is_back_at_once(house):
         wait_for("another %s" % name, 2, lambda: node.processes().get(name, victim) != victim, every=0.005)
         wait_up(node)
     wait_for("a leader", 15, lambda: (status(node) or {}).get("role") == "leader")
-    check(put(node.places()["api"], "after")["verb"] == "put_done", "no write after the restarts")
+    put_until_done(node.places()["api"], "after")
 
 
 def test_who_dies_again_and_again_takes_the_node_down(house):
