@@ -116,7 +116,7 @@ static void load(struct world *world, uint32_t at)
     loaded->applied_index = disk->applied;
     loaded->configs = bytes_span(&configs);
     loaded->tail = bytes_span(&tail);
-    world_answer(world, at, &answer);
+    storage_answer(world, at, &answer);
     bytes_close(&tail);
     bytes_close(&configs);
 }
@@ -134,7 +134,7 @@ void disk_answer_op(struct world *world, uint32_t at, const struct message *ask,
         disk_view(world, at);
     }
     if (answer.type != MESSAGE_NONE && tell)
-        world_answer(world, at, &answer);
+        storage_answer(world, at, &answer);
 }
 
 void disk_fetch(struct world *world, uint32_t at, const struct message *ask)
@@ -148,7 +148,7 @@ void disk_fetch(struct world *world, uint32_t at, const struct message *ask)
     answer.fetched.entries = bytes_span(&entries);
     if (entries.size == 0)
         answer.fetched.error = SPAN_TEXT("E_NOT_FOUND");
-    world_answer(world, at, &answer);
+    storage_answer(world, at, &answer);
     bytes_close(&entries);
 }
 
@@ -173,7 +173,7 @@ void disk_view(struct world *world, uint32_t at)
     struct message answer = {.type = MESSAGE_APPLIED};
     answer.applied.index = store->applied;
     answer.applied.durable_index = node->disk.applied;
-    world_answer(world, at, &answer);
+    storage_answer(world, at, &answer);
 }
 
 void disk_crash(struct world *world, uint32_t at)

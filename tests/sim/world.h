@@ -1,7 +1,7 @@
 /* world.h - whole nodes in one program: the real core, a storage model, a network.
  *
  * Virtual time in milliseconds; one seed gives one run, byte for byte. Which
- * faults happen is the caller's (sim.c draws them, transcripts script them);
+ * faults happen is the caller's (faults.c draws them, transcripts script them);
  * what must never happen is checked after every step (check.c). */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
@@ -105,29 +105,40 @@ bool world_run_to_leader(struct world *world, uint64_t ms);
 
 int world_leader(const struct world *world); /* the one with the highest term; -1 */
 
-void world_start(struct world *world, uint32_t node); /* whatever of it is down */
-void world_crash(struct world *world, uint32_t node); /* consensus and storage: power is lost */
-void world_crash_consensus(struct world *world, uint32_t node);
-void world_crash_storage(struct world *world, uint32_t node);
-void world_wipe(struct world *world, uint32_t node); /* crash, and the directory is empty */
-void world_link_down(struct world *world, uint32_t node, uint32_t peer); /* node is told */
-void world_call(struct world *world, uint64_t in_ms, uint32_t node,
-                void (*call)(struct world *, uint32_t));
-
-/* Proposes `count` records of `size` bytes of body at a node. */
-void world_propose(struct world *world, uint32_t node, uint32_t count, uint32_t size);
-
 void world_violated(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void world_trace(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* check.c */
-void check_step(struct world *world, uint32_t node);
-void check_applied(struct world *world, uint32_t node, uint64_t index);
-void check_truncated(struct world *world, uint32_t node, uint64_t index);
-bool check_alike(const struct world *world); /* everyone applied all the leader has */
-void check_quiet(struct world *world);       /* after a healed phase: all alike */
+/* events.c */
+void events_push(struct world *world, struct event event);
+void events_push_message(struct world *world, struct event event, const struct message *message);
+void events_call(struct world *world, uint64_t in_ms, uint32_t node,
+                 void (*call)(struct world *, uint32_t));
+struct event events_pop(struct world *world); /* its frame is the caller's to close */
+void events_close(struct world *world);
+
+/* network.c */
+void network_send(struct world *world, uint32_t from, const struct raft_output *output);
+void network_deliver(struct world *world, const struct event *event);
+
+/* node.c */
+void node_step(struct world *world, uint32_t node, struct raft_input in);
+void node_start(struct world *world, uint32_t node); /* whatever of it is down */
+void node_crash(struct world *world, uint32_t node); /* consensus and storage: power is lost */
+void node_crash_consensus(struct world *world, uint32_t node);
+void node_crash_storage(struct world *world, uint32_t node);
+void node_wipe(struct world *world, uint32_t node); /* crash, and the directory is empty */
+void node_link_down(struct world *world, uint32_t node, uint32_t peer); /* node is told */
+
+/* Proposes `count` records of `size` bytes of body at a node. */
+void node_propose(struct world *world, uint32_t node, uint32_t count, uint32_t size);
+
+/* storage.c */
+void storage_ask(struct world *world, uint32_t node, const struct message *message);
+void storage_answer(struct world *world, uint32_t node, const struct message *message);
+void storage_do(struct world *world, const struct event *event);   /* the time of an ask has come */
+void storage_tell(struct world *world, const struct event *event); /* an answer, to the core */
 
 /* disk.c */
 void disk_answer_op(struct world *world, uint32_t node, const struct message *ask, bool answer);
@@ -137,7 +148,11 @@ void disk_close(struct disk *disk);
 void disk_crash(struct world *world, uint32_t node); /* some of what waits still happens */
 struct span disk_record(const struct disk *disk, uint64_t index);
 
-/* world.c, for disk.c */
-void world_answer(struct world *world, uint32_t node, const struct message *message);
+/* check.c */
+void check_step(struct world *world, uint32_t node);
+void check_applied(struct world *world, uint32_t node, uint64_t index);
+void check_truncated(struct world *world, uint32_t node, uint64_t index);
+bool check_alike(const struct world *world); /* everyone applied all the leader has */
+void check_quiet(struct world *world);       /* after a healed phase: all alike */
 
 #endif

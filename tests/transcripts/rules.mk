@@ -1,7 +1,6 @@
 # make transcripts            every script must leave the trace that stands in it
 # make transcripts-rewrite    writes the traces anew; look at the diff before you commit it
-$(OUT)/tests/transcripts/transcript: $(OUT)/tests/transcripts/transcript.o \
-		$(addprefix $(OUT)/tests/sim/,world.o disk.o check.o) $(SIM_CORE)
+$(OUT)/tests/transcripts/transcript: $(OUT)/tests/transcripts/transcript.o $(SIM_WORLD) $(SIM_CORE)
 	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ -lmsgpackc -lsodium -o $@
 
 .PHONY: transcripts transcripts-rewrite

@@ -147,15 +147,15 @@ static void stray(uint32_t from, uint32_t to, uint64_t term, uint64_t match)
 static bool run_on_node(const char *verb, uint32_t at, uint64_t number)
 {
     if (strcmp(verb, "start") == 0)
-        world_start(&world, at);
+        node_start(&world, at);
     else if (strcmp(verb, "crash") == 0)
-        world_crash(&world, at);
+        node_crash(&world, at);
     else if (strcmp(verb, "crash-consensus") == 0)
-        world_crash_consensus(&world, at);
+        node_crash_consensus(&world, at);
     else if (strcmp(verb, "crash-storage") == 0)
-        world_crash_storage(&world, at);
+        node_crash_storage(&world, at);
     else if (strcmp(verb, "wipe") == 0)
-        world_wipe(&world, at);
+        node_wipe(&world, at);
     else if (strcmp(verb, "stall") == 0)
         world.nodes[at].store.stalled_until = world.now + number;
     else if (strcmp(verb, "isolate") == 0)
@@ -163,7 +163,7 @@ static bool run_on_node(const char *verb, uint32_t at, uint64_t number)
     else if (strcmp(verb, "campaign") == 0)
         world.nodes[at].raft->election_due_ms = world.now;
     else if (strcmp(verb, "propose") == 0)
-        world_propose(&world, at, (uint32_t)number, 10);
+        node_propose(&world, at, (uint32_t)number, 10);
     else if (strcmp(verb, "status") == 0)
         tell_status(at);
     else if (strcmp(verb, "log") == 0)
@@ -192,7 +192,7 @@ static bool run_line(const char *line)
     else if (strcmp(verb, "cut") == 0)
         world.cut[first - 1][a - 1] = true;
     else if (strcmp(verb, "link-down") == 0)
-        world_link_down(&world, (uint32_t)first - 1, (uint32_t)a - 1);
+        node_link_down(&world, (uint32_t)first - 1, (uint32_t)a - 1);
     else if (strcmp(verb, "disk") == 0)
         craft_disk((uint32_t)first - 1, rest);
     else if (strcmp(verb, "appended") == 0)

@@ -1,0 +1,52 @@
+/* network.c - loses, doubles, delays and cuts what the cores send each other. */
+#include "tests/sim/world.h"
+
+static uint64_t draw_delay(struct world *world)
+{
+    uint64_t delay =
+        world->delay_min + world_chance(world, world->delay_max - world->delay_min + 1);
+    if (world->slow_one_in && world_chance(world, world->slow_one_in) == 0)
+        delay += world_chance(world, world->slow_ms + 1);
+    return delay;
+}
+
+static int node_of_key(const struct world *world, const uint8_t *key)
+{
+    for (uint32_t i = 0; i < world->count; i++)
+        if (memcmp(world->nodes[i].key, key, RAFT_KEY_SIZE) == 0)
+            return (int)i;
+    return -1;
+}
+
+void network_send(struct world *world, uint32_t from, const struct raft_output *output)
+{
+    int to = node_of_key(world, raft_peer(world->nodes[from].raft, output->slot).key);
+    world->sent[output->message.type]++;
+    if (to < 0 || world->cut[from][to] || world_chance(world, 1000) < world->loss)
+        return;
+    uint32_t copies = world_chance(world, 1000) < world->dup ? 2 : 1;
+    while (copies-- > 0)
+        events_push_message(world,
+                            (struct event){.at = world->now + draw_delay(world),
+                                           .kind = EVENT_PEER,
+                                           .node = (uint32_t)to,
+                                           .from = from},
+                            &output->message);
+}
+
+void network_deliver(struct world *world, const struct event *event)
+{
+    struct node *node = &world->nodes[event->node];
+    struct message message;
+    if (!node->up || world->cut[event->from][event->node] ||
+        message_decode(bytes_span(&event->frame), &message) != ERR_NONE)
+        return;
+    int slot = raft_slot_of(node->raft, world->nodes[event->from].key);
+    if (slot < 0)
+        return;
+    world->delivered++;
+    if (message.type == MESSAGE_APPENDED)
+        node->heard[event->from] = world->now;
+    node_step(world, event->node,
+              (struct raft_input){.kind = INPUT_PEER, .slot = (uint32_t)slot, .message = &message});
+}

@@ -1,0 +1,172 @@
+/* node.c - a shell as thin as the real one: steps a core, performs what it says, dies. */
+#include "tests/sim/world.h"
+
+#include "common/hash.h"
+#include "protocol/entry.h"
+
+static void mix(struct world *world, const struct raft_output *output)
+{
+    struct bytes frame = {0};
+    if (output->message.type != MESSAGE_NONE)
+        message_encode(&output->message, &frame);
+    uint32_t crc = hash_crc32c((uint32_t)world->hash, bytes_span(&frame));
+    world->hash = world->hash * 1099511628211u ^ crc ^ (uint64_t)output->kind << 40 ^ world->now;
+    bytes_close(&frame);
+}
+
+static void perform(struct world *world, uint32_t at, const struct raft_output *output)
+{
+    struct node *node = &world->nodes[at];
+    mix(world, output);
+    switch (output->kind) {
+    case OUTPUT_SEND:
+        network_send(world, at, output);
+        break;
+    case OUTPUT_STORAGE:
+        storage_ask(world, at, &output->message);
+        break;
+    case OUTPUT_REFUSED:
+        node->refused += output->message.refused.txids.size / TXID_SIZE;
+        break;
+    case OUTPUT_COMPLAINT:
+        world_trace(world, "%u says: %s", at + 1, output->text);
+        break;
+    case OUTPUT_FATAL:
+        world_violated(world, "node %u: %s", at, output->text);
+        break;
+    }
+}
+
+void node_step(struct world *world, uint32_t at, struct raft_input in)
+{
+    struct node *node = &world->nodes[at];
+    in.now_ms = world->now;
+    in.wall_ns = world->wall_ns + world->now * 1000000;
+    raft_step(node->raft, &in, &node->outputs);
+    world->steps++;
+    for (uint32_t i = 0; i < node->outputs.count; i++)
+        perform(world, at, &node->outputs.at[i]);
+    check_step(world, at);
+}
+
+static void start_storage(struct world *world, uint32_t at)
+{
+    struct node *node = &world->nodes[at];
+    if (!node->disk.exists) {
+        node->disk.exists = node->disk.may_vote = true;
+        node->disk.incarnation = world_chance(world, 0) | 1;
+    }
+    node->store = (struct store_model){
+        .up = true, .life = world_chance(world, 0) | 1, .applied = node->disk.applied};
+}
+
+static void start_consensus(struct world *world, uint32_t at)
+{
+    struct node *node = &world->nodes[at];
+    struct raft_voter voters[WORLD_NODES_MAX];
+    for (uint32_t i = 0; i < world->count; i++) {
+        memcpy(voters[i].key, world->nodes[i].key, RAFT_KEY_SIZE);
+        voters[i].endpoint = "tcp://sim";
+    }
+    struct raft_options options = {
+        .node = node->id,
+        .endpoint = "tcp://sim",
+        .voters = voters,
+        .voter_count = world->count,
+        .heartbeat_ms = world->heartbeat_ms,
+        .election_min_ms = world->election_min_ms,
+        .election_max_ms = world->election_max_ms,
+        .seed = world_chance(world, 0),
+        .history = world_chance(world, 0) | 1,
+    };
+    memcpy(options.key, node->key, RAFT_KEY_SIZE);
+    save_u64(options.cluster, world_chance(world, 0) | 1);
+    if (raft_open(&node->raft, &options, world->now) != ERR_NONE)
+        world_violated(world, "the core does not open");
+    node->raft->tail_bytes = world->tail_bytes;
+    node->up = true;
+    node->role = ROLE_LOADING;
+    node->commit = 0;
+    node->conversation++;
+    memset(node->heard, 0, sizeof node->heard);
+}
+
+void node_start(struct world *world, uint32_t at)
+{
+    struct node *node = &world->nodes[at];
+    bool was_up = node->store.up && node->up;
+    if (was_up)
+        return;
+    if (!node->store.up)
+        start_storage(world, at);
+    if (!node->up)
+        start_consensus(world, at);
+    node->conversation++;
+    node->commit = 0;
+    node_step(world, at, (struct raft_input){.kind = INPUT_STORAGE_UP});
+}
+
+void node_link_down(struct world *world, uint32_t at, uint32_t peer)
+{
+    struct node *node = &world->nodes[at];
+    int slot = node->up ? raft_slot_of(node->raft, world->nodes[peer].key) : -1;
+    if (slot >= 0)
+        node_step(world, at, (struct raft_input){.kind = INPUT_LINK_DOWN, .slot = (uint32_t)slot});
+}
+
+void node_crash_consensus(struct world *world, uint32_t at)
+{
+    struct node *node = &world->nodes[at];
+    if (!node->up)
+        return;
+    raft_close(&node->raft);
+    node->up = false;
+    for (uint32_t i = 0; i < world->count; i++)
+        if (i != at)
+            node_link_down(world, i, at);
+}
+
+void node_crash_storage(struct world *world, uint32_t at)
+{
+    struct node *node = &world->nodes[at];
+    if (!node->store.up)
+        return;
+    disk_crash(world, at);
+    node->store = (struct store_model){0};
+    if (node->up)
+        node_step(world, at, (struct raft_input){.kind = INPUT_STORAGE_LOST});
+    node->commit = 0;
+}
+
+void node_crash(struct world *world, uint32_t at)
+{
+    node_crash_consensus(world, at);
+    node_crash_storage(world, at);
+}
+
+void node_wipe(struct world *world, uint32_t at)
+{
+    node_crash(world, at);
+    disk_close(&world->nodes[at].disk);
+    world->nodes[at].disk.wiped = true;
+}
+
+void node_propose(struct world *world, uint32_t at, uint32_t count, uint32_t size)
+{
+    struct node *node = &world->nodes[at];
+    if (!node->up)
+        return;
+    struct bytes records = {0};
+    uint8_t *body = bytes_zeroed(1, size + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        struct entry entry = {.kind = ENTRY_DATA, .change_count = 1, .body = SPAN(body, size)};
+        save_u64(entry.txid, world_chance(world, 0));
+        save_u64(entry.txid + 8, ++node->proposed);
+        entry_encode(&entry, &records);
+    }
+    struct message message = {.type = MESSAGE_PROPOSE};
+    message.propose.records = bytes_span(&records);
+    node_step(world, at, (struct raft_input){.kind = INPUT_PROPOSE, .message = &message});
+    bytes_close(&records);
+    bytes_free(body);
+}

@@ -1,0 +1,98 @@
+/* storage.c - the storage process: queues and batches over a disk (disk.c). */
+#include "tests/sim/world.h"
+
+void storage_answer(struct world *world, uint32_t at, const struct message *message)
+{
+    events_push_message(world,
+                        (struct event){.at = world->now,
+                                       .kind = EVENT_ANSWER,
+                                       .node = at,
+                                       .stamp = world->nodes[at].conversation},
+                        message);
+}
+
+/* When the transaction that takes this write along is done. */
+static uint64_t batch_end(const struct world *world, struct store_model *store, uint64_t delay)
+{
+    if (world->now >= store->busy_until) {
+        uint64_t from = store->stalled_until > world->now ? store->stalled_until : world->now;
+        bool waits = store->next_until > world->now;
+        store->busy_until = waits ? store->next_until : from + delay;
+        store->next_until = 0;
+        if (!waits)
+            return store->busy_until;
+    }
+    if (store->next_until == 0) {
+        uint64_t from =
+            store->stalled_until > store->busy_until ? store->stalled_until : store->busy_until;
+        store->next_until = from + delay;
+    }
+    return store->next_until;
+}
+
+void storage_ask(struct world *world, uint32_t at, const struct message *message)
+{
+    struct node *node = &world->nodes[at];
+    struct store_model *store = &node->store;
+    world->sent[message->type]++;
+    if (!store->up)
+        return;
+    struct event event = {.node = at, .stamp = store->life, .talk = node->conversation};
+    uint64_t delay = world->disk_min + world_chance(world, world->disk_max - world->disk_min + 1);
+    event.at = world->now + delay;
+    if (message->type == MESSAGE_COMMIT) {
+        event.kind = EVENT_VIEW;
+    } else if (message->type == MESSAGE_FETCH) {
+        event.kind = EVENT_FETCH;
+    } else {
+        event.kind = EVENT_OP;
+        event.at = batch_end(world, store, delay);
+    }
+    events_push_message(world, event, message);
+}
+
+void storage_tell(struct world *world, const struct event *event)
+{
+    static const struct {
+        enum message_type type;
+        enum raft_input_kind kind;
+    } kinds[] = {{MESSAGE_LOADED, INPUT_LOADED},
+                 {MESSAGE_BALLOTED, INPUT_BALLOTED},
+                 {MESSAGE_STORED, INPUT_STORED},
+                 {MESSAGE_FETCHED, INPUT_FETCHED},
+                 {MESSAGE_APPLIED, INPUT_APPLIED}};
+    struct node *node = &world->nodes[event->node];
+    struct message message;
+    if (!node->up || event->stamp != node->conversation ||
+        message_decode(bytes_span(&event->frame), &message) != ERR_NONE)
+        return;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        if (kinds[i].type == message.type)
+            node_step(world, event->node,
+                      (struct raft_input){.kind = kinds[i].kind, .message = &message});
+}
+
+static void take_pair(struct store_model *store, const struct message_commit *pair)
+{
+    if (store->pair_count == WORLD_PAIRS_MAX)
+        memmove(store->pairs, store->pairs + 1, sizeof store->pairs - sizeof *pair),
+            store->pair_count--;
+    store->pairs[store->pair_count++] = *pair;
+}
+
+void storage_do(struct world *world, const struct event *event)
+{
+    struct node *node = &world->nodes[event->node];
+    struct message ask;
+    if (!node->store.up || event->stamp != node->store.life ||
+        message_decode(bytes_span(&event->frame), &ask) != ERR_NONE)
+        return;
+    if (event->kind == EVENT_OP)
+        disk_answer_op(world, event->node, &ask, event->talk == node->conversation);
+    if (event->kind == EVENT_FETCH && event->talk == node->conversation)
+        disk_fetch(world, event->node, &ask);
+    if (event->kind == EVENT_VIEW) {
+        take_pair(&node->store, &ask.commit);
+        disk_view(world, event->node);
+    }
+}
