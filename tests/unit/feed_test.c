@@ -17,7 +17,7 @@ static void on_emit(void *owner, struct span topic, struct span body)
     CHECK(message_decode_map(SPAN(last_body, body.size), &last, NULL) == ERR_NONE);
 }
 
-static const struct standing standing = {.last_id = 7, .ts = 9, .history = 5};
+static const struct standing standing = {.founded = true, .last_id = 7, .ts = 9, .history = 5};
 
 static void begin(struct feed *feed)
 {
@@ -49,6 +49,19 @@ TEST(a_new_follower_of_everything_is_told_the_head_at_once)
     CHECK(!feed_subscribed(&feed, SPAN("a", 1), true, &standing, 3));
     CHECK(frames == 1 && last.type == MESSAGE_PROGRESS);
     CHECK(last.progress.head == 7 && last.progress.prev == 7 && last.progress.contact_ms == 3);
+    feed_close(&feed);
+}
+
+/* A name of zeros would be another history, and end the follower. */
+TEST(a_node_that_does_not_know_its_log_yet_names_no_history)
+{
+    static const struct standing unknown;
+    struct feed feed;
+    begin(&feed);
+    feed_subscribed(&feed, SPAN("h", 1), true, &unknown, 0);
+    CHECK(frames == 1 && last.progress.history.size == 0);
+    feed_progress(&feed, &standing, 0);
+    CHECK(frames == 2 && span_is(last.progress.history, "0000000000000005"));
     feed_close(&feed);
 }
 
@@ -120,6 +133,7 @@ TEST(progress_follows_a_change_and_always_goes_to_h)
 }
 
 TEST_MAIN(T(a_new_follower_of_everything_is_told_the_head_at_once),
+          T(a_node_that_does_not_know_its_log_yet_names_no_history),
           T(a_new_follower_of_a_tag_waits_for_storage_to_tell_its_last_id),
           T(what_is_no_topic_is_ignored), T(a_change_goes_only_where_somebody_listens),
           T(progress_follows_a_change_and_always_goes_to_h))
