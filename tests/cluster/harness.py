@@ -173,6 +173,37 @@ class Load:
             process.wait()
 
 
+class Follower:
+    """One client that follows everything from the first change on, through the project's own command."""
+
+    def __init__(self, directory, nodes, name):
+        self.path = os.path.join(directory, "followed-%s.ndjson" % name)
+        argv = [os.path.join(tool.BIN, "changeagent"), "follow", "-o", "ndjson", "--since", "0",
+                "--endpoints", ",".join(node.places()["api"] for node in nodes)]
+        with open(self.path, "w") as out:
+            self.process = subprocess.Popen(argv, stdout=out)
+
+    def last_id(self):
+        """The id shown last; 0 before the first."""
+        with open(self.path, "rb") as file:
+            file.seek(max(0, os.path.getsize(self.path) - 200000))
+            lines = file.read().split(b"\n")
+        return json.loads(lines[-2])["id"] if len(lines) > 1 else 0
+
+    def finish(self, head, seconds=30):
+        """Ends it when it was shown the head. Gives what it was shown."""
+        check(self.process.poll() is None, "a follower ended with code %s" % self.process.returncode)
+        wait_for("a follower at %d to be shown %d" % (self.last_id(), head), seconds,
+                 lambda: self.last_id() >= head, every=0.05)
+        self.kill()
+        return history_check.read_lines(self.path)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
 # ---- one test's house -----------------------------------------------------------------------
 
 
@@ -183,6 +214,7 @@ class House:
         self.name, self.long = name, long
         self.dir = tempfile.mkdtemp(prefix="ca-%s." % name[:20], dir=os.environ.get("TEST_TMP", "/tmp"))
         self.clusters, self.loads, self.processes, self.mounts = [], [], [], []
+        self.followers = []
 
     def say(self, text):
         print("     %s" % text, flush=True)
@@ -203,6 +235,11 @@ class House:
         self.loads.append(Load(self.dir, nodes, name="l%dc" % len(self.loads), **more))
         return self.loads[-1]
 
+    def follow(self, nodes):
+        """A follower of its own for each node, which may go to the others; judge() asks what they saw."""
+        for turn in range(len(nodes)):
+            self.followers.append(Follower(self.dir, nodes[turn:] + nodes[:turn], "f%d" % len(self.followers)))
+
     def run(self, argv, **more):
         process = subprocess.Popen(argv, **more)
         self.processes.append(process)
@@ -219,7 +256,7 @@ class House:
         self.mounts.append(path)
 
     def judge(self, cluster, history, least=1):
-        """All nodes level, and the history holds on each of them."""
+        """All nodes level, and every promise kept: on each of them, and towards the followers."""
         def level():
             states = [status(node) for node in cluster.nodes]
             return None not in states and len({(s["last_id"], s["chain"]) for s in states}) == 1
@@ -227,15 +264,18 @@ class House:
             wait_for("all nodes to be level", 30, level, every=0.05)
         except Failed as failed:
             raise Failed("%s: %s" % (failed, describe(cluster.nodes))) from failed
-        faults = history_check.check(history, {node.name: dump(node) for node in cluster.nodes})
+        nodes = {node.name: dump(node) for node in cluster.nodes}
+        head = max(len(rows) for rows in nodes.values())
+        followed = {os.path.basename(follower.path): follower.finish(head) for follower in self.followers}
+        faults = history_check.check(history, nodes, followed)
         acked = sum(write["code"] == "ok" for write in history)
         self.say("%d writes, %d acknowledged, %d faults" % (len(history), acked, len(faults)))
         check(not faults, "; ".join(faults[:5]))
         check(acked >= least, "only %d writes were acknowledged" % acked)
 
     def close(self, failed):
-        for load in self.loads:
-            load.kill()
+        for client in self.loads + self.followers:
+            client.kill()
         for cluster in self.clusters:
             cluster.kill_all()
         for process in self.processes:

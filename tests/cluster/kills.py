@@ -20,6 +20,7 @@ def kill_process(node, name):
 def test_each_process_and_each_node_killed_in_turn(house):
     cluster = house.cluster()
     load = house.load(cluster.nodes, rate=150)
+    house.follow(cluster.nodes)
     load.wait_progress()
     kills = 0
     for _ in range(house.times(1, 4)):
