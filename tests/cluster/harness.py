@@ -214,7 +214,7 @@ class House:
         self.name, self.long = name, long
         self.dir = tempfile.mkdtemp(prefix="ca-%s." % name[:20], dir=os.environ.get("TEST_TMP", "/tmp"))
         self.clusters, self.loads, self.processes, self.mounts = [], [], [], []
-        self.followers = []
+        self.followers, self.networks = [], []
 
     def say(self, text):
         print("     %s" % text, flush=True)
@@ -230,6 +230,19 @@ class House:
         if start:
             cluster.up()
         return cluster
+
+    def cluster_apart(self, count=3):
+        """A cluster whose nodes each have a network of their own. Gives it and the network between them."""
+        import network  # it needs this file
+        between = network.Network(count)
+        self.networks.append(between)
+        between.open()
+        cluster = tool.Cluster(os.path.join(self.dir, "c%d" % len(self.clusters)))
+        os.makedirs(cluster.base, exist_ok=True)
+        self.clusters.append(cluster)
+        cluster.make(count, {"api": {"plain": "yes"}, "supervisor": {"budget": 63}}, between.homes())
+        cluster.up()
+        return cluster, between
 
     def load(self, nodes, **more):
         self.loads.append(Load(self.dir, nodes, name="l%dc" % len(self.loads), **more))
@@ -282,6 +295,8 @@ class House:
             if process.poll() is None:
                 process.kill()
             process.wait()
+        for network in self.networks:
+            network.close()
         for path in self.mounts:
             subprocess.run(["umount", path], check=False)
         if failed and not os.environ.get("TEST_DROP"):
