@@ -27,6 +27,7 @@
     X(ERR_NOT_FOUND, "E_NOT_FOUND", false, NONE, "there is no such change")                        \
     X(ERR_BUSY, "E_BUSY", true, NONE, "a queue is full; send again after retry_after_ms")          \
     X(ERR_NO_LEADER, "E_NO_LEADER", true, NONE, "no leader is known; send again")                  \
+    X(ERR_NOT_LEADER, "E_NOT_LEADER", true, NONE, "this node does not lead; ask that one")         \
     X(ERR_NOT_READY, "E_NOT_READY", true, NONE, "the node is starting; send again or ask another") \
     X(ERR_BEHIND, "E_BEHIND", true, NONE, "this node lags behind; send again or ask another")      \
     X(ERR_TIMEOUT, "E_TIMEOUT", true, NONE, "no answer in time; send again")                       \

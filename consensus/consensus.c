@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/keys.h"
 #include "common/log.h"
+#include "consensus/handover.h"
 #include "consensus/listeners.h"
 #include "consensus/report.h"
 
@@ -27,6 +28,7 @@ struct consensus {
     uint64_t tick_due_ms;
     bool storage_up;
     struct listeners listeners;
+    struct handover handover;
 };
 
 #define OPTION(name, kind, preset, min, max, sentence)                                         \
@@ -69,6 +71,9 @@ static void perform(struct consensus *self, const struct raft_output *output)
         break;
     case OUTPUT_REFUSED:
         listeners_tell(&self->listeners, &self->front, &output->message);
+        break;
+    case OUTPUT_KEPT:
+        handover_kept(&self->handover, output->err);
         break;
     case OUTPUT_COMPLAINT:
         log_warn("complaint", kv_text("text", output->text));
@@ -123,6 +128,7 @@ static void on_front_down(void *owner, uint32_t neighbour)
 {
     struct consensus *self = owner;
     self->listeners.at[neighbour] = false;
+    handover_forget(&self->handover, neighbour);
 }
 
 static enum err on_propose(void *owner, uint32_t neighbour, const struct message *message)
@@ -140,6 +146,26 @@ static enum err on_count(void *owner, uint32_t neighbour, const struct message *
     report_counters(&status.counters, &self->peers, &map);
     struct message answer = {.type = MESSAGE_COUNTED, .counted = {bytes_span(&map)}};
     return link_send(&self->front, neighbour, &answer);
+}
+
+/* ---- handing over ---------------------------------------------------------------------------- */
+
+static void begin_transfer(void *owner, uint64_t to)
+{
+    feed(owner, (struct raft_input){.kind = INPUT_TRANSFER, .number = to});
+}
+
+static enum err on_transfer(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct consensus *self = owner;
+    handover_ask(&self->handover, neighbour, &message->transfer);
+    return ERR_NONE;
+}
+
+static void consensus_stop(void *owner)
+{
+    struct consensus *self = owner;
+    handover_stop(&self->handover);
 }
 
 /* ---- hints and members ----------------------------------------------------------------------- */
@@ -200,40 +226,17 @@ static void on_storage_down(void *owner, uint32_t neighbour)
     feed(self, (struct raft_input){.kind = INPUT_STORAGE_LOST});
 }
 
-static enum err on_loaded(void *owner, uint32_t neighbour, const struct message *message)
+/* An answer of storage is an input of the core. */
+static enum err on_storage(void *owner, uint32_t neighbour, const struct message *message)
 {
-    feed(owner, (struct raft_input){.kind = INPUT_LOADED, .message = message});
-    connect_peers(owner);
-    return ERR_NONE;
-}
-
-static enum err on_balloted(void *owner, uint32_t neighbour, const struct message *message)
-{
-    feed(owner, (struct raft_input){.kind = INPUT_BALLOTED, .message = message});
-    return ERR_NONE;
-}
-
-static enum err on_stored(void *owner, uint32_t neighbour, const struct message *message)
-{
-    feed(owner, (struct raft_input){.kind = INPUT_STORED, .message = message});
-    return ERR_NONE;
-}
-
-static enum err on_fetched(void *owner, uint32_t neighbour, const struct message *message)
-{
-    feed(owner, (struct raft_input){.kind = INPUT_FETCHED, .message = message});
-    return ERR_NONE;
-}
-
-static enum err on_disk_is(void *owner, uint32_t neighbour, const struct message *message)
-{
-    feed(owner, (struct raft_input){.kind = INPUT_DISK, .message = message});
-    return ERR_NONE;
-}
-
-static enum err on_applied(void *owner, uint32_t neighbour, const struct message *message)
-{
-    feed(owner, (struct raft_input){.kind = INPUT_APPLIED, .message = message});
+    static const enum raft_input_kind kinds[] = {
+        [MESSAGE_LOADED] = INPUT_LOADED,   [MESSAGE_BALLOTED] = INPUT_BALLOTED,
+        [MESSAGE_STORED] = INPUT_STORED,   [MESSAGE_FETCHED] = INPUT_FETCHED,
+        [MESSAGE_APPLIED] = INPUT_APPLIED, [MESSAGE_DISK_IS] = INPUT_DISK,
+    };
+    feed(owner, (struct raft_input){.kind = kinds[message->type], .message = message});
+    if (message->type == MESSAGE_LOADED)
+        connect_peers(owner);
     return ERR_NONE;
 }
 
@@ -268,7 +271,11 @@ static void on_flush(void *owner)
     raft_status(self->raft, &status);
     listeners_notice(&self->listeners, &self->front, &status);
     uint64_t now = self->base.loop.now_ms;
+    if (handover_flush(&self->handover))
+        loop_stop(&self->base.loop, EXIT_DONE);
     uint64_t due = raft_wants_flush(self->raft) ? now : raft_due_ms(self->raft);
+    if (handover_due_ms(&self->handover) < due)
+        due = handover_due_ms(&self->handover);
     if (due == self->tick_due_ms || due == UINT64_MAX)
         return;
     self->tick_due_ms = due;
@@ -278,15 +285,13 @@ static void on_flush(void *owner)
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static link_handler *const front_handlers[MESSAGE_TYPE_MAX] = {
-    ON(PROPOSE, on_propose),
-    ON(FOLLOW_LEADER, on_follow_leader),
-    ON(HINTS, on_hints),
-    ON(COUNT, on_count),
+    ON(PROPOSE, on_propose), ON(FOLLOW_LEADER, on_follow_leader), ON(HINTS, on_hints),
+    ON(COUNT, on_count),     ON(TRANSFER, on_transfer),
 };
 
 static link_handler *const storage_handlers[MESSAGE_TYPE_MAX] = {
-    ON(LOADED, on_loaded),   ON(BALLOTED, on_balloted), ON(STORED, on_stored),
-    ON(FETCHED, on_fetched), ON(APPLIED, on_applied),   ON(DISK_IS, on_disk_is),
+    ON(LOADED, on_storage),  ON(BALLOTED, on_storage), ON(STORED, on_storage),
+    ON(FETCHED, on_storage), ON(APPLIED, on_storage),  ON(DISK_IS, on_storage),
 };
 
 static struct link_rules front_rules = {
@@ -349,6 +354,11 @@ static enum err consensus_open(void *owner)
     TRY(peerlink_open(&self->peers, &base->loop, base->context, &self->keys, self->listen,
                       &peer_rules, self));
     connect_peers(self);
+    self->handover = (struct handover){.raft = self->raft,
+                                       .link = &self->front,
+                                       .loop = &base->loop,
+                                       .begin = begin_transfer,
+                                       .owner = self};
     TRY(service_ipc(base, "consensus.ipc", front));
     TRY(link_bind(&self->front, &base->loop, base->context, front, &front_rules, self));
     TRY(connect_storage(self));
@@ -379,4 +389,5 @@ const struct service consensus_service = {
     .options = options,
     .open = consensus_open,
     .close = consensus_close,
+    .stop = consensus_stop,
 };

@@ -229,11 +229,15 @@ bool durable_stored(struct raft *raft, const struct message_stored *stored)
     return raft->stored > before;
 }
 
+bool durable_hangs(const struct raft *raft)
+{
+    return raft->store_count > 0 &&
+           raft->now_ms >= raft->stores[raft->store_first].sent_ms + raft->election_max_ms;
+}
+
 bool durable_stalls(const struct raft *raft)
 {
-    return raft->disk == DISK_FULL ||
-           (raft->store_count > 0 &&
-            raft->now_ms >= raft->stores[raft->store_first].sent_ms + raft->election_max_ms);
+    return raft->disk == DISK_FULL || durable_hangs(raft);
 }
 
 bool durable_is_low(const struct raft *raft)

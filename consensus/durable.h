@@ -22,6 +22,9 @@ bool durable_stored(struct raft *raft, const struct message_stored *stored);
 /* At most one STORE and one COMMIT, and the front of the tail goes. */
 void durable_flush(struct raft *raft);
 
+/* A STORE waits for longer than an election timeout. */
+bool durable_hangs(const struct raft *raft);
+
 /* A STORE waits for longer than an election timeout, or the disk is full (I13): no node that
  * cannot write may lead. */
 bool durable_stalls(const struct raft *raft);

@@ -17,6 +17,7 @@ static void ask_votes(struct raft *raft, bool pre)
         message->vote.candidate_term = pre ? raft->term + 1 : raft->term;
         message->vote.last_index = raft->log.last;
         message->vote.last_term = raftlog_last_term(&raft->log);
+        message->vote.transfer = !pre && raft->transfer_term == raft->term; /* I14 */
     }
 }
 
@@ -64,6 +65,13 @@ void election_stand(struct raft *raft)
         become_candidate(raft);
     else
         ask_votes(raft, true);
+}
+
+void election_campaign(struct raft *raft)
+{
+    state_step_down(raft);
+    state_set_leader(raft, RAFT_NOBODY);
+    become_candidate(raft);
 }
 
 void election_tick(struct raft *raft, const struct raft_input *in)

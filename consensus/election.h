@@ -10,6 +10,9 @@
 /* Asks the others whether they would vote for us; changes no term. */
 void election_stand(struct raft *raft);
 
+/* Campaigns at once, without pre-vote: at the leader's word (transfer.h). */
+void election_campaign(struct raft *raft);
+
 raft_rule election_tick;      /* follower, pre-candidate, candidate */
 raft_rule election_weigh;     /* VOTE */
 raft_rule election_tally;     /* VOTED */

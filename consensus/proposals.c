@@ -3,6 +3,7 @@
 
 #include "consensus/durable.h"
 #include "consensus/quorum.h"
+#include "consensus/transfer.h"
 #include "protocol/entry.h"
 
 static const uint64_t HOUR_NS = 3600ull * 1000000000ull;
@@ -39,13 +40,9 @@ static bool is_full(const struct raft *raft, size_t more)
            raft->commit - raft->applied > RAFT_ENTRIES_LAG_MAX;
 }
 
-static void propose(struct raft *raft, uint32_t slot, const struct peer_head *head,
+void proposals_take(struct raft *raft, uint32_t slot, const struct peer_head *head,
                     struct span records)
 {
-    if (!all_proposals(records)) {
-        state_refuse(raft, slot, head, records, ERR_BAD_REQUEST);
-        return;
-    }
     struct span rest = records, record;
     while (rest.size > 0) {
         struct span before = rest;
@@ -63,6 +60,17 @@ static void propose(struct raft *raft, uint32_t slot, const struct peer_head *he
         raft->counters.proposals++;
     }
     raft->dirty = true;
+}
+
+static void propose(struct raft *raft, uint32_t slot, const struct peer_head *head,
+                    struct span records)
+{
+    if (!all_proposals(records))
+        state_refuse(raft, slot, head, records, ERR_BAD_REQUEST);
+    else if (transfer_runs(raft))
+        transfer_hold(raft, slot, head, records);
+    else
+        proposals_take(raft, slot, head, records);
 }
 
 /* A clock far ahead of most voters' must not drag log time along (ARCHITECTURE section 5). */

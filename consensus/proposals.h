@@ -13,6 +13,10 @@ void proposals_judge_clock(struct raft *raft);
 /* An entry of our own: no-op, record 1. */
 void proposals_append(struct raft *raft, const struct entry *entry);
 
+/* Appends what the limits allow and refuses the rest, towards the api (RAFT_SELF) or a peer. */
+void proposals_take(struct raft *raft, uint32_t slot, const struct peer_head *head,
+                    struct span records);
+
 raft_rule proposals_propose; /* PROPOSE */
 raft_rule proposals_forward; /* FORWARD */
 

@@ -8,6 +8,7 @@
 #include "consensus/proposals.h"
 #include "consensus/replication.h"
 #include "consensus/state.h"
+#include "consensus/transfer.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -39,7 +40,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = ignore,            [ON_MET] = ignore,                 [ON_NOTE] = ignore,
         [ON_NOTED] = ignore,           [ON_VOTE] = ignore,                [ON_VOTED] = ignore,
         [ON_APPEND] = ignore,          [ON_APPENDED] = ignore,            [ON_FORWARD] = ignore,
-        [ON_FORWARD_REFUSED] = follow_forward_refused,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = ignore,
     },
     [ROLE_FOUNDING] = {
         [ON_TICK] = bootstrap_tick,    [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -50,7 +51,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = bootstrap_met,          [ON_NOTE] = bootstrap_note,
         [ON_NOTED] = bootstrap_noted,  [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
-        [ON_FORWARD_REFUSED] = follow_forward_refused,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = ignore,
     },
     [ROLE_OUTSIDE] = {
         [ON_TICK] = ignore,            [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -61,7 +62,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = ignore,
         [ON_NOTED] = ignore,           [ON_VOTE] = ignore,                [ON_VOTED] = ignore,
         [ON_APPEND] = ignore,          [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
-        [ON_FORWARD_REFUSED] = follow_forward_refused,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = ignore,
     },
     [ROLE_FOLLOWER] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -72,7 +73,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = bootstrap_again,
         [ON_NOTED] = ignore,           [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
-        [ON_FORWARD_REFUSED] = follow_forward_refused,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = transfer_timeout_now,
     },
     [ROLE_PRECANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -83,7 +84,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = bootstrap_again,
         [ON_NOTED] = bootstrap_noted,  [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
-        [ON_FORWARD_REFUSED] = follow_forward_refused,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = ignore,
     },
     [ROLE_CANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -94,7 +95,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = bootstrap_again,
         [ON_NOTED] = ignore,           [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
-        [ON_FORWARD_REFUSED] = follow_forward_refused,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = ignore,
     },
     [ROLE_LEADER] = {
         [ON_TICK] = replication_tick,  [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -105,7 +106,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = bootstrap_again,
         [ON_NOTED] = ignore,           [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = replication_appended, [ON_FORWARD] = proposals_forward,
-        [ON_FORWARD_REFUSED] = follow_forward_refused,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_asked, [ON_TIMEOUT_NOW] = ignore,
     },
 };
 /* clang-format on */
@@ -124,11 +125,14 @@ static const enum raft_column columns[INPUT_COUNT] = {
     [INPUT_PEER] = ON_COUNT,
     [INPUT_LINK_DOWN] = ON_LINK_DOWN,
     [INPUT_HINT] = ON_HINT,
+    [INPUT_TRANSFER] = ON_TRANSFER,
     [INPUT_FLUSH] = ON_FLUSH,
 };
 
 static enum raft_column column_of_peer(enum message_type type)
 {
+    if (type == MESSAGE_TIMEOUT_NOW)
+        return ON_TIMEOUT_NOW;
     bool known = type >= MESSAGE_MEET && type <= MESSAGE_FORWARD_REFUSED;
     return known ? (enum raft_column)(ON_MEET + (type - MESSAGE_MEET)) : ON_COUNT;
 }
@@ -197,6 +201,7 @@ static enum raft_column column_of(struct raft *raft, const struct raft_input *in
 /* What was kept back for the ballot leaves as soon as nothing of it waits. */
 static void finish(struct raft *raft)
 {
+    transfer_settle(raft);
     state_emit_ballot(raft);
     if (raft->role == ROLE_LOADING || raft->role == ROLE_OUTSIDE || !state_settled(raft))
         return;
@@ -275,6 +280,7 @@ void raft_close(struct raft **out)
     bytes_close(&raft->store_scratch);
     bytes_close(&raft->forward);
     bytes_close(&raft->forward_sent);
+    bytes_close(&raft->transfer.held);
     bytes_free(raft);
     *out = NULL;
 }

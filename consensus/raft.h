@@ -68,9 +68,10 @@ enum raft_input_kind {
     INPUT_DISK,         /* message: DISK_IS */
     INPUT_STORAGE_LOST, /* a link to storage is down, or storage has a new life */
     INPUT_PROPOSE,      /* message: PROPOSE of the own api */
-    INPUT_PEER,         /* slot, message: MEET .. FORWARD_REFUSED */
+    INPUT_PEER,         /* slot, message: of another server */
     INPUT_LINK_DOWN,    /* slot */
     INPUT_HINT,         /* voter: another server may be there, or has another endpoint */
+    INPUT_TRANSFER,     /* number: node id that shall lead; 0: whoever has most of the log */
     INPUT_FLUSH,        /* once per turn, after everything else */
     INPUT_COUNT
 };
@@ -82,12 +83,15 @@ struct raft_input {
     uint64_t wall_ns; /* may jump */
     const struct message *message;
     const struct raft_voter *voter;
+    uint64_t number;
 };
 
 enum raft_output_kind {
     OUTPUT_SEND,      /* message to the peer in `slot`; its head is filled in */
     OUTPUT_STORAGE,   /* message: LOAD, BALLOT, STORE (journal), COMMIT (view), FETCH (keeper) */
     OUTPUT_REFUSED,   /* message: REFUSED, to the own api */
+    OUTPUT_KEPT,      /* err: a TRANSFER was refused, or failed and this node goes on leading;
+                         that one succeeded shows in the status */
     OUTPUT_COMPLAINT, /* text: log it as a warning; said once per cause */
     OUTPUT_FATAL,     /* text: log it as an error and end with EXIT_CORRUPTION (I6, I7) */
 };
@@ -96,6 +100,7 @@ enum raft_output_kind {
 struct raft_output {
     enum raft_output_kind kind;
     uint32_t slot;
+    enum err err;
     const char *text;
     struct message message;
 };
@@ -139,7 +144,7 @@ int raft_slot_of(const struct raft *raft, const uint8_t key[RAFT_KEY_SIZE]);
 
 struct raft_counters {
     uint64_t elections, terms_led, appends_sent, append_bytes, heartbeats, stores, store_bytes,
-        proposals, refused, forwarded, fetches, wrong_cluster, wrong_receiver;
+        proposals, refused, forwarded, fetches, wrong_cluster, wrong_receiver, transfers;
 };
 
 struct raft_status {

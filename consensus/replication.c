@@ -4,6 +4,7 @@
 #include "consensus/durable.h"
 #include "consensus/proposals.h"
 #include "consensus/quorum.h"
+#include "consensus/transfer.h"
 #include "protocol/entry.h"
 
 #include <assert.h>
@@ -14,7 +15,7 @@ void replication_lead(struct raft *raft)
     assert(state_settled(raft));
     raft->role = ROLE_LEADER;
     raft->hurry = 0;
-    raft->clock_doubted = false;
+    raft->clock_doubted = raft->shed = false;
     raft->check_due_ms = raft->now_ms;
     raft->counters.terms_led++;
     state_set_leader(raft, RAFT_SELF);
@@ -66,9 +67,21 @@ static bool quorum_heard(const struct raft *raft)
     return quorum_reached(heard, state_members(raft)->count);
 }
 
+/* A full disk can still be read: another one leads sooner if it is told to. Tried once; meanwhile
+ * there is no heartbeat (I13). */
+static bool sheds(struct raft *raft)
+{
+    if (raft->disk != DISK_FULL || durable_hangs(raft))
+        return false;
+    if (!raft->shed && transfer_begin(raft, 0) == ERR_NONE)
+        state_complain(raft, "leadership is handed over: the own disk is full");
+    raft->shed = true;
+    return transfer_runs(raft);
+}
+
 void replication_tick(struct raft *raft, const struct raft_input *in)
 {
-    bool stalls = durable_stalls(raft);
+    bool shedding = sheds(raft), stalls = durable_stalls(raft) && !shedding;
     raft->check_due_ms = raft->now_ms + raft->heartbeat_ms;
     if (stalls || !quorum_heard(raft)) {
         state_complain(raft, raft->disk == DISK_FULL ? "leadership given up: the own disk is full"
@@ -78,6 +91,9 @@ void replication_tick(struct raft *raft, const struct raft_input *in)
         state_restart_election(raft);
         return;
     }
+    transfer_tick(raft);
+    if (shedding)
+        return;
     for (uint32_t i = 0; i < raft->peers.count; i++) {
         struct peer *peer = &raft->peers.at[i];
         if (peer->member < 0 || raft->now_ms < peer->sent_ms + raft->heartbeat_ms)
@@ -199,6 +215,7 @@ void replication_link_down(struct raft *raft, const struct raft_input *in)
     peer->rewound = raft->round;
     peers_rewind(peer, peer->match == 0 ? peer->next : peer->match + 1);
     peer->beat = false; /* the next heartbeat probes */
+    transfer_link_down(raft, in->slot);
 }
 
 static void ask_older(struct raft *raft, struct peer *peer, uint64_t from)
@@ -321,4 +338,5 @@ void replication_flush(struct raft *raft, const struct raft_input *in)
     for (uint32_t i = 0; i < raft->peers.count; i++)
         if (raft->peers.at[i].member >= 0)
             flush_peer(raft, i);
+    transfer_flush(raft);
 }

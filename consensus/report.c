@@ -33,7 +33,7 @@ bool report_differs(const struct raft_status *a, const struct raft_status *b)
 
 void report_counters(const struct raft_counters *c, const struct peerlink *peers, struct bytes *out)
 {
-    wire_pack_map(out, 17);
+    wire_pack_map(out, 18);
     wire_pack_counter(out, "elections", c->elections);
     wire_pack_counter(out, "terms_led", c->terms_led);
     wire_pack_counter(out, "appends_sent", c->appends_sent);
@@ -47,6 +47,7 @@ void report_counters(const struct raft_counters *c, const struct peerlink *peers
     wire_pack_counter(out, "fetches", c->fetches);
     wire_pack_counter(out, "wrong_cluster", c->wrong_cluster);
     wire_pack_counter(out, "wrong_receiver", c->wrong_receiver);
+    wire_pack_counter(out, "transfers", c->transfers);
     wire_pack_counter(out, "peer_received", peers->received);
     wire_pack_counter(out, "peer_sent", peers->sent);
     wire_pack_counter(out, "peer_dropped", peers->dropped);

@@ -1,7 +1,7 @@
 /* state.h - what a member knows: the struct that the files of the core share, and the
  * few steps all of them need (emitting, the ballot, the active configuration).
  *
- * Only consensus/{raft,election,replication,follow,durable,bootstrap,state}.c
+ * Only the files of the core (those that define a raft_rule, status.c and state.c)
  * and the tests of the core include it; the shell knows raft.h alone. */
 #ifndef CONSENSUS_STATE_H
 #define CONSENSUS_STATE_H
@@ -21,6 +21,7 @@ enum {
     RAFT_WAITING_BYTES = 32 << 20, /* uncommitted, or not yet applied */
     RAFT_TAIL_BYTES = 64 << 20,    /* held in memory */
     RAFT_FORWARD_BYTES = 4 << 20,  /* one FORWARD */
+    RAFT_HELD_BYTES = 8 << 20,     /* proposals during a hand-over */
     RAFT_RETRY_MS = 500,           /* MEET, NOTE, LOAD, FETCH again */
     RAFT_HINT_MIN_MS = 10,         /* after LINK_DOWN of the leader */
     RAFT_HINT_MAX_MS = 50,
@@ -48,6 +49,7 @@ enum raft_column {
     ON_PROPOSE,
     ON_LINK_DOWN,
     ON_HINT,
+    ON_TRANSFER,
     ON_FLUSH,
     ON_MEET,
     ON_MET,
@@ -59,6 +61,7 @@ enum raft_column {
     ON_APPENDED,
     ON_FORWARD,
     ON_FORWARD_REFUSED,
+    ON_TIMEOUT_NOW,
     ON_COUNT
 };
 
@@ -133,10 +136,11 @@ struct raft {
     uint64_t election_due_ms, leader_heard_ms;
     uint32_t leader; /* slot, RAFT_SELF or RAFT_NOBODY */
     uint64_t epoch;
-    bool loose;     /* stickiness ended by LINK_DOWN of the leader */
-    uint32_t hurry; /* short election timeouts left after it */
-    bool asked;     /* VOTE of this candidacy went out */
-    uint32_t votes; /* bit per position in the active configuration */
+    bool loose;             /* stickiness ended by LINK_DOWN of the leader */
+    uint32_t hurry;         /* short election timeouts left after it */
+    uint64_t transfer_term; /* the term this node was told to campaign for */
+    bool asked;             /* VOTE of this candidacy went out */
+    uint32_t votes;         /* bit per position in the active configuration */
 
     /* as follower */
     uint64_t verified; /* equal to the log of this term's leader up to here */
@@ -150,8 +154,15 @@ struct raft {
 
     /* as leader */
     uint64_t round, term_first; /* index of the first entry of the own term */
-    bool clock_doubted;
-    uint64_t check_due_ms; /* quorum and disk are looked at, however busy the links are */
+    bool clock_doubted, shed;   /* shed: handed over, or tried to, because of the own disk */
+    uint64_t check_due_ms;      /* quorum and disk are looked at, however busy the links are */
+    struct transfer {
+        bool running, told;
+        uint32_t target;
+        uint64_t last; /* log index; stays as it is while this runs */
+        uint64_t due_ms;
+        struct bytes held; /* proposals, until it is known who leads */
+    } transfer;
 
     /* founding */
     uint64_t meet_due_ms;

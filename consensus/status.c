@@ -19,6 +19,10 @@ static uint64_t least(uint64_t a, uint64_t b)
 static uint64_t leader_due(const struct raft *raft)
 {
     uint64_t due = raft->check_due_ms;
+    if (raft->transfer.running)
+        due = least(due, raft->transfer.due_ms);
+    if (raft->transfer.running && raft->shed)
+        return due; /* no heartbeats */
     for (uint32_t i = 0; i < raft->peers.count; i++)
         if (raft->peers.at[i].member >= 0)
             due = least(due, raft->peers.at[i].sent_ms + raft->heartbeat_ms);
@@ -156,6 +160,7 @@ static void assert_leader(const struct raft *raft)
     assert(raft->vote == raft->node);
     assert(raftlog_last_term(&raft->log) == raft->term);
     assert(raft->config_count > 0);
+    assert(!raft->transfer.running || raft->log.last == raft->transfer.last); /* I14 */
     for (uint32_t i = 0; i < raft->peers.count; i++) {
         const struct peer *peer = &raft->peers.at[i];
         assert(peer->member < 0 || peer->match < peer->next);
@@ -174,5 +179,6 @@ void raft_assert(const struct raft *raft)
         assert_leader(raft);
     else
         assert(raft->leader != RAFT_SELF);
+    assert(raft->role == ROLE_LEADER || !raft->transfer.running);
     assert(raft->role != ROLE_FOLLOWER || raft->config_count > 0);
 }

@@ -35,6 +35,7 @@ void faults_draw(struct world *world, struct plan *plan, uint64_t seed)
         .one_way = some(world, 30),
         .linkdown = some(world, 30),
         .wipe = some(world, 3),
+        .transfer = some(world, 100),
         .down_ms = 50 + world_chance(world, 5000),
         .cut_ms = 50 + world_chance(world, 5000),
         .stall_ms = 50 + world_chance(world, 4000),
@@ -50,7 +51,8 @@ void faults_print(const struct world *world, const struct plan *plan)
 {
     printf("sim: seed=%llu nodes=%u loss=%u dup=%u delay=%llu..%llu slow=1/%llu:%llu "
            "disk=%llu..%llu tail=%llu told=%llu crash=%u consensus=%u storage=%u stall=%u cut=%u "
-           "one_way=%u linkdown=%u wipe=%u down=%llu cut_ms=%llu stall_ms=%llu faulty=%llu "
+           "one_way=%u linkdown=%u wipe=%u transfer=%u down=%llu cut_ms=%llu stall_ms=%llu "
+           "faulty=%llu "
            "propose=%u%% body=%u\n",
            (unsigned long long)world->seed, world->count, world->loss, world->dup,
            (unsigned long long)world->delay_min, (unsigned long long)world->delay_max,
@@ -58,9 +60,9 @@ void faults_print(const struct world *world, const struct plan *plan)
            (unsigned long long)world->disk_min, (unsigned long long)world->disk_max,
            (unsigned long long)world->tail_bytes, (unsigned long long)world->tail_told, plan->crash,
            plan->consensus, plan->storage, plan->stall, plan->cut, plan->one_way, plan->linkdown,
-           plan->wipe, (unsigned long long)plan->down_ms, (unsigned long long)plan->cut_ms,
-           (unsigned long long)plan->stall_ms, (unsigned long long)plan->faulty_ms,
-           plan->propose_percent, plan->body_max);
+           plan->wipe, plan->transfer, (unsigned long long)plan->down_ms,
+           (unsigned long long)plan->cut_ms, (unsigned long long)plan->stall_ms,
+           (unsigned long long)plan->faulty_ms, plan->propose_percent, plan->body_max);
 }
 
 void faults_heal(struct world *world)
@@ -97,6 +99,12 @@ static bool may_wipe(const struct world *world, const struct plan *plan, uint32_
            !world->nodes[at].disk.wiped;
 }
 
+static uint32_t mostly_leader(struct world *world, uint32_t at)
+{
+    int leader = world_leader(world);
+    return leader >= 0 && world_chance(world, 4) != 0 ? (uint32_t)leader : at;
+}
+
 void faults_maybe(struct world *world, struct plan *plan)
 {
     uint32_t at = (uint32_t)world_chance(world, world->count);
@@ -119,6 +127,9 @@ void faults_maybe(struct world *world, struct plan *plan)
         world->nodes[at].store.stalled_until = world->now + world_chance(world, plan->stall_ms);
     if (hits(world, plan->linkdown))
         node_link_down(world, at, (uint32_t)world_chance(world, world->count));
+    if (hits(world, plan->transfer))
+        node_transfer(world, mostly_leader(world, at),
+                      (int)world_chance(world, world->count + 1) - 1);
     if (hits(world, plan->cut)) {
         cut_sides(world);
         events_call(world, 1 + world_chance(world, plan->cut_ms), 0, heal);

@@ -5,7 +5,8 @@
 #include "tests/sim/world.h"
 
 struct plan {
-    uint32_t crash, consensus, storage, stall, cut, one_way, linkdown, wipe; /* per 10000 steps */
+    /* per 10000 steps */
+    uint32_t crash, consensus, storage, stall, cut, one_way, linkdown, wipe, transfer;
     uint64_t down_ms, cut_ms, stall_ms;
     uint64_t faulty_ms;
     uint32_t propose_percent, body_max;

@@ -28,6 +28,9 @@ static void perform(struct world *world, uint32_t at, const struct raft_output *
     case OUTPUT_REFUSED:
         node->refused += output->message.refused.txids.size / TXID_SIZE;
         break;
+    case OUTPUT_KEPT:
+        world_trace(world, "%u hands nothing over: %s", at + 1, err_name(output->err));
+        break;
     case OUTPUT_COMPLAINT:
         world_trace(world, "%u says: %s", at + 1, output->text);
         break;
@@ -149,6 +152,21 @@ void node_wipe(struct world *world, uint32_t at)
     node_crash(world, at);
     disk_close(&world->nodes[at].disk);
     world->nodes[at].disk.wiped = true;
+}
+
+void node_disk_is(struct world *world, uint32_t at, uint64_t state)
+{
+    struct message message = {.type = MESSAGE_DISK_IS, .disk_is = {.state = state}};
+    if (world->nodes[at].up)
+        node_step(world, at, (struct raft_input){.kind = INPUT_DISK, .message = &message});
+}
+
+void node_transfer(struct world *world, uint32_t at, int to)
+{
+    if (world->nodes[at].up)
+        node_step(world, at,
+                  (struct raft_input){.kind = INPUT_TRANSFER,
+                                      .number = to < 0 ? 0 : world->nodes[to].id});
 }
 
 void node_propose(struct world *world, uint32_t at, uint32_t count, uint32_t size)

@@ -84,7 +84,7 @@ static bool run_seed(uint64_t seed, bool alone, bool verbose)
 static uint32_t unexercised(void)
 {
     uint32_t missing = 0;
-    for (unsigned type = 60; type < 110; type++) {
+    for (unsigned type = 60; type < 130; type++) {
         const struct message_info *info = message_info(type);
         bool ours = info->name && info->from == PROCESS_CONSENSUS && (info->is_ask || type >= 100);
         bool peer = info->name && info->from == PROCESS_PEER;

@@ -131,6 +131,12 @@ void node_crash_storage(struct world *world, uint32_t node);
 void node_wipe(struct world *world, uint32_t node); /* crash, and the directory is empty */
 void node_link_down(struct world *world, uint32_t node, uint32_t peer); /* node is told */
 
+/* Storage says how much room there is, as in DISK_IS. */
+void node_disk_is(struct world *world, uint32_t node, uint64_t state);
+
+/* Asks the core for a hand-over to another node; -1: to any. */
+void node_transfer(struct world *world, uint32_t node, int to);
+
 /* Proposes `count` records of `size` bytes of body at a node. */
 void node_propose(struct world *world, uint32_t node, uint32_t count, uint32_t size);
 

@@ -12,6 +12,8 @@
  *   run MS | wait-leader MS      lets time pass
  *   campaign I                   its election timeout is now
  *   propose I COUNT              puts at a node
+ *   transfer I K                 node I is asked to let K lead; K 0: any
+ *   disk-state I N               its storage says: 0 enough, 1 low, 2 full
  *   appended FROM TO TERM MATCH  a stray acknowledgement
  *   status I | log I             a line each in the trace */
 #include "protocol/entry.h"
@@ -164,6 +166,10 @@ static bool run_on_node(const char *verb, uint32_t at, uint64_t number)
         world.nodes[at].raft->election_due_ms = world.now;
     else if (strcmp(verb, "propose") == 0)
         node_propose(&world, at, (uint32_t)number, 10);
+    else if (strcmp(verb, "transfer") == 0)
+        node_transfer(&world, at, (int)number - 1);
+    else if (strcmp(verb, "disk-state") == 0)
+        node_disk_is(&world, at, number);
     else if (strcmp(verb, "status") == 0)
         tell_status(at);
     else if (strcmp(verb, "log") == 0)
