@@ -252,7 +252,7 @@ void feed_effect(struct feed *feed, const struct effect *effect)
         return;
     change_walk_begin(&walk, effect->body);
     while (change_walk_next(&walk, &change) && effect_link_next(&links, &link))
-        publish(feed, id++, effect->ts, &change, &link);
+        publish(feed, id++, change_ts(&change, effect->ts), &change, &link);
 }
 
 void feed_progress(struct feed *feed, const struct standing *standing, uint64_t contact_ms)

@@ -6,10 +6,11 @@
 
 /* A body that lies about its inside is refused by apply too, the same everywhere; here the
  * client learns it without a record in the log. */
-static struct refusal check_body(struct span body, uint32_t *count)
+static struct refusal check_body(const struct message_put *put, uint32_t *count)
 {
     const char *detail = NULL;
-    enum err err = change_body_check(body, &change_limits_default, count, &detail);
+    enum change_form form = put->import ? CHANGE_IMPORT : CHANGE_PUT;
+    enum err err = change_body_check(put->body, form, &change_limits_default, count, &detail);
     return REFUSED(err, detail);
 }
 
@@ -28,11 +29,11 @@ struct refusal request_put(const struct standing *standing, const struct message
     if (standing->behind_ms > REQUEST_BEHIND_MS)
         return REFUSED(ERR_BEHIND, "this node applies more than 2 s behind the leader");
     uint32_t count;
-    struct refusal refusal = check_body(put->body, &count);
+    struct refusal refusal = check_body(put, &count);
     if (refusal.err != ERR_NONE)
         return refusal;
     *entry = (struct entry){
-        .kind = ENTRY_DATA,
+        .kind = put->import ? ENTRY_IMPORT : ENTRY_DATA,
         .change_count = count,
         .born = put->born != 0 ? put->born : standing->ts,
         .body = put->body,

@@ -165,6 +165,11 @@ struct ca_row {
 /* Walks headers: copy row->headers, call until false. */
 bool ca_header_next(struct ca_bytes *headers, struct ca_bytes *name, struct ca_bytes *value);
 
+/* Writes rows that were read from another log, at most 1024 of at most 4 MiB, as one put: ids,
+ * times and hashes stay. They must go on where this log ends, else E_IMPORT. See ca_put. */
+enum ca_code ca_import(struct ca *ca, const struct ca_row *rows, size_t count,
+                       struct ca_result *result);
+
 struct ca_query {
     uint64_t since;     /* changes after this id */
     const char *cursor; /* in place of since: go on after this cursor */

@@ -54,11 +54,11 @@ static enum ca_code encode_body(struct ca *ca, const struct ca_change *changes, 
     return out->failed || headers.failed ? client_no_memory(ca) : CA_OK;
 }
 
-static enum ca_code check_body(struct ca *ca, struct span body)
+static enum ca_code check_body(struct ca *ca, struct span body, enum change_form form)
 {
     const char *detail = NULL;
     uint32_t count;
-    enum err err = change_body_check(body, &change_limits_default, &count, &detail);
+    enum err err = change_body_check(body, form, &change_limits_default, &count, &detail);
     return err == ERR_NONE ? CA_OK : client_fail(ca, CA_USAGE, err, detail);
 }
 
@@ -83,9 +83,10 @@ static enum ca_code open_put(struct ca *ca, const struct ca_write *write, struct
 /* The body is in place: checks it, or closes the ask. */
 static enum ca_code seal_put(struct ca *ca, struct ask *ask)
 {
-    ask->message.put.body = bytes_span(&ask->own);
-    enum ca_code code =
-        ask->own.failed ? client_no_memory(ca) : check_body(ca, bytes_span(&ask->own));
+    struct message_put *put = &ask->message.put;
+    enum change_form form = put->import ? CHANGE_IMPORT : CHANGE_PUT;
+    put->body = bytes_span(&ask->own);
+    enum ca_code code = ask->own.failed ? client_no_memory(ca) : check_body(ca, put->body, form);
     if (code != CA_OK)
         client_ask_close(ca, ask);
     return code;
@@ -140,23 +141,73 @@ static void put_wait_over(struct ca *ca, struct ask *ask, const struct message *
     wait->over = true;
 }
 
-enum ca_code ca_put_named(struct ca *ca, const struct ca_write *write,
-                          const struct ca_change *changes, size_t count, struct ca_result *result)
+/* Works until the put is over. `code`: of its opening. */
+static enum ca_code finish_put(struct ca *ca, struct ask *ask, enum ca_code code,
+                               struct ca_result *result)
 {
     struct ca_result own;
-    struct ask *ask;
-    enum ca_code code = open_changes(ca, write, changes, count, &ask);
+    struct put_wait wait = {.result = result != NULL ? result : &own};
     if (code != CA_OK) {
-        if (result != NULL)
-            *result = (struct ca_result){.error = ca->error};
+        *wait.result = (struct ca_result){.error = ca->error};
         return code;
     }
-    struct put_wait wait = {.result = result != NULL ? result : &own};
     client_ask_start(ca, ask, put_wait_over, &wait);
     while (!wait.over)
         client_work(ca, 1000);
     code = wait.result->error.code;
     return code == CA_OK ? CA_OK : client_failed_as(ca, &wait.result->error);
+}
+
+enum ca_code ca_put_named(struct ca *ca, const struct ca_write *write,
+                          const struct ca_change *changes, size_t count, struct ca_result *result)
+{
+    struct ask *ask;
+    enum ca_code code = open_changes(ca, write, changes, count, &ask);
+    return finish_put(ca, ask, code, result);
+}
+
+static enum ca_code encode_rows(struct ca *ca, const struct ca_row *rows, size_t count,
+                                struct bytes *out)
+{
+    if (count == 0 || count > CHANGES_MAX)
+        return client_fail(ca, CA_USAGE, ERR_LIMIT, "an import has 1 to 1024 changes");
+    change_body_begin(out, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        const struct ca_row *row = &rows[i];
+        struct change change = {
+            .type = row->type,
+            .has_key = row->has_key,
+            .key = SPAN(row->key.data, row->key.size),
+            .ctype = SPAN(row->ctype.data, row->ctype.size),
+            .data = SPAN(row->data.data, row->data.size),
+            .headers = SPAN(row->headers.data, row->headers.size),
+            .id = row->id,
+            .ts = row->ts,
+            .hash = SPAN(row->hash.data, row->hash.size),
+        };
+        if (row->id == 0 || row->tag_count > TEXTS_MAX)
+            return client_fail(ca, CA_USAGE, ERR_LIMIT, "a row without id, or too many tags");
+        for (uint32_t tag = 0; tag < row->tag_count; tag++)
+            change.tags.at[change.tags.count++] = SPAN(row->tags[tag].data, row->tags[tag].size);
+        change_body_add(out, &change);
+    }
+    return CA_OK;
+}
+
+enum ca_code ca_import(struct ca *ca, const struct ca_row *rows, size_t count,
+                       struct ca_result *result)
+{
+    struct ask *ask;
+    enum ca_code code = open_put(ca, NULL, &ask);
+    if (code == CA_OK) {
+        ask->message.put.import = true;
+        code = encode_rows(ca, rows, count, &ask->own);
+        if (code != CA_OK)
+            client_ask_close(ca, ask);
+        else
+            code = seal_put(ca, ask);
+    }
+    return finish_put(ca, ask, code, result);
 }
 
 enum ca_code ca_put(struct ca *ca, const struct ca_change *changes, size_t count,
@@ -230,7 +281,7 @@ enum ca_code ca_body_encode(struct ca *ca, const struct ca_change *changes, size
     *body = NULL;
     enum ca_code code = encode_body(ca, changes, count, &out);
     if (code == CA_OK)
-        code = check_body(ca, bytes_span(&out));
+        code = check_body(ca, bytes_span(&out), CHANGE_PUT);
     if (code != CA_OK)
         return code;
     *body = malloc(out.size);

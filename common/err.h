@@ -38,6 +38,8 @@
     X(ERR_OUTCOME_EXPIRED, "E_OUTCOME_EXPIRED", false, OPEN,                                       \
       "the outcome of so old a txid is no longer kept; look for the change itself")                \
     X(ERR_UNSUPPORTED, "E_UNSUPPORTED", false, FINAL, "this version does not support it")          \
+    X(ERR_IMPORT, "E_IMPORT", false, FINAL,                                                        \
+      "the changes do not follow the head by id, time and hash; load into an empty cluster")       \
     X(ERR_AHEAD, "E_AHEAD", false, NONE, "the position is above the head of this log")             \
     X(ERR_HISTORY, "E_HISTORY", false, NONE, "the cursor belongs to another history of the log")   \
     X(ERR_TRUNCATED, "E_TRUNCATED", false, NONE,                                                   \

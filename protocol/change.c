@@ -5,7 +5,11 @@
 
 #include <assert.h>
 
-enum { CTYPE_MAX = 128, HEADERS_BYTES_MAX = 16 << 10 };
+enum {
+    CTYPE_MAX = 128,
+    HEADERS_BYTES_MAX = 16 << 10,
+    PLACE_BYTES_MAX = 64, /* of id, ts and hash with their keys: no part of what a client wrote */
+};
 
 const struct change_limits change_limits_default = {
     .change_bytes_max = 1 << 20,
@@ -84,6 +88,22 @@ static struct verdict read_text(const struct wire_value *value, size_t max, stru
     return FINE;
 }
 
+/* Where an imported change stood. */
+static struct verdict read_place(struct span key, const struct wire_value *value,
+                                 struct change *change)
+{
+    if (span_is(key, "hash")) {
+        if (value->kind != WIRE_BIN || value->bytes.size != HASH_SIZE)
+            return WRONG(ERR_BAD_REQUEST, "hash: 32 bytes");
+        change->hash = value->bytes;
+        return FINE;
+    }
+    if (value->kind != WIRE_U64 || value->number == 0 || value->number > INT64_MAX)
+        return WRONG(ERR_BAD_REQUEST, "id, ts: an integer from 1 to 2^63 - 1");
+    *(span_is(key, "id") ? &change->id : &change->ts) = value->number;
+    return FINE;
+}
+
 static struct verdict read_field(struct span key, struct span whole,
                                  const struct change_limits *limits, struct change *change)
 {
@@ -111,6 +131,8 @@ static struct verdict read_field(struct span key, struct span whole,
     if (span_is(key, "ctype"))
         return read_text(&value, CTYPE_MAX, &change->ctype, "ctype: a text",
                          "ctype: too long; limit 128 bytes");
+    if (span_is(key, "id") || span_is(key, "ts") || span_is(key, "hash"))
+        return read_place(key, &value, change);
     return WRONG(ERR_UNSUPPORTED, "a change has a field that this version does not know");
 }
 
@@ -118,7 +140,9 @@ static void change_clear(struct change *change)
 {
     change->type = 0;
     change->has_key = false;
+    change->id = change->ts = 0;
     change->key = change->ctype = change->data = change->headers = (struct span){0};
+    change->hash = (struct span){0};
     change->tags.count = 0;
 }
 
@@ -129,7 +153,7 @@ static struct verdict read_change(struct span *rest, const struct change_limits 
     struct span whole, inside;
     if (!wire_take(rest, &whole))
         return WRONG(ERR_BAD_REQUEST, "a change is cut short");
-    if (whole.size > limits->change_bytes_max)
+    if (whole.size > (size_t)limits->change_bytes_max + PLACE_BYTES_MAX)
         return WRONG(ERR_LIMIT, "a change is too large; limit 1 MiB");
     inside = whole;
     if (!wire_next(&inside, &map) || map.kind != WIRE_MAP)
@@ -143,6 +167,20 @@ static struct verdict read_change(struct span *rest, const struct change_limits 
         if (verdict.err != ERR_NONE)
             return verdict;
     }
+    if (whole.size > limits->change_bytes_max && change->id == 0)
+        return WRONG(ERR_LIMIT, "a change is too large; limit 1 MiB");
+    return FINE;
+}
+
+/* A put has no place of its own; what is imported has one. */
+static struct verdict check_form(enum change_form form, const struct change *change)
+{
+    bool placed = change->id != 0 && change->ts != 0 && change->hash.size > 0;
+    bool named = change->id != 0 || change->ts != 0 || change->hash.size > 0;
+    if (form == CHANGE_IMPORT && !placed)
+        return WRONG(ERR_BAD_REQUEST, "an imported change has id, ts and hash");
+    if (form == CHANGE_PUT && named)
+        return WRONG(ERR_UNSUPPORTED, "id, ts, hash: given by the log, but in an import");
     return FINE;
 }
 
@@ -167,8 +205,8 @@ static struct verdict find_changes(struct span body, struct span *changes, uint6
     return FINE;
 }
 
-static struct verdict check_body(struct span body, const struct change_limits *limits,
-                                 uint32_t *count)
+static struct verdict check_body(struct span body, enum change_form form,
+                                 const struct change_limits *limits, uint32_t *count)
 {
     struct span changes;
     struct change change;
@@ -184,17 +222,20 @@ static struct verdict check_body(struct span body, const struct change_limits *l
         return WRONG(ERR_BAD_REQUEST, "body: changes, an array of at least one");
     if (announced > limits->changes_max)
         return WRONG(ERR_LIMIT, "body: too many changes; limit 1024");
-    for (uint64_t i = 0; i < announced && verdict.err == ERR_NONE; i++)
+    for (uint64_t i = 0; i < announced && verdict.err == ERR_NONE; i++) {
         verdict = read_change(&changes, limits, &change);
+        if (verdict.err == ERR_NONE)
+            verdict = check_form(form, &change);
+    }
     *count = (uint32_t)announced;
     return verdict;
 }
 
-enum err change_body_check(struct span body, const struct change_limits *limits, uint32_t *count,
-                           const char **detail)
+enum err change_body_check(struct span body, enum change_form form,
+                           const struct change_limits *limits, uint32_t *count, const char **detail)
 {
     *count = 0;
-    struct verdict verdict = check_body(body, limits, count);
+    struct verdict verdict = check_body(body, form, limits, count);
     if (detail != NULL)
         *detail = verdict.detail;
     return verdict.err;
@@ -264,9 +305,22 @@ static void pack_data(struct bytes *out, struct span data)
     wire_pack_bin(out, data);
 }
 
+static void pack_place(struct bytes *out, uint64_t id, uint64_t ts, struct span hash)
+{
+    wire_pack_text(out, SPAN("id", 2));
+    wire_pack_u64(out, id);
+    wire_pack_text(out, SPAN("ts", 2));
+    wire_pack_u64(out, ts);
+    wire_pack_text(out, SPAN("hash", 4));
+    wire_pack_bin(out, hash);
+}
+
 void change_body_add(struct bytes *out, const struct change *change)
 {
-    wire_pack_map(out, 3 + optional_fields(change));
+    bool placed = change->id != 0;
+    wire_pack_map(out, (placed ? 6 : 3) + optional_fields(change));
+    if (placed)
+        pack_place(out, change->id, change->ts, change->hash);
     pack_type(out, change->type);
     pack_tags(out, &change->tags);
     pack_optional(out, change);
@@ -297,16 +351,11 @@ void change_row_encode(uint64_t id, uint64_t ts, const uint8_t hash[HASH_SIZE],
                        const struct change *change, struct bytes *out)
 {
     wire_pack_map(out, 6 + optional_fields(change));
-    wire_pack_text(out, SPAN("id", 2));
-    wire_pack_u64(out, id);
-    wire_pack_text(out, SPAN("ts", 2));
-    wire_pack_u64(out, ts);
+    pack_place(out, id, ts, SPAN(hash, HASH_SIZE));
     pack_type(out, change->type);
     pack_tags(out, &change->tags);
     pack_optional(out, change);
     pack_data(out, change->data);
-    wire_pack_text(out, SPAN("hash", 4));
-    wire_pack_bin(out, SPAN(hash, HASH_SIZE));
 }
 
 enum err change_row_decode(struct span row, uint64_t *id, uint64_t *ts, struct span *hash,

@@ -5,7 +5,9 @@
  *   type     integer >= 0, default 0       key      text, at most 1024 bytes
  *   tags     array of texts                headers  map text -> text
  *   ctype    content type, text            data     bin or text, default empty
- * An unknown key is refused: a body is read by every later version. */
+ * An unknown key is refused: a body is read by every later version.
+ * A change that is imported has its place as well: id, ts (integers above 0), and hash (bin 32),
+ * as another log gave them; all three, and only in an import (entry.h). */
 #ifndef PROTOCOL_CHANGE_H
 #define PROTOCOL_CHANGE_H
 
@@ -32,13 +34,25 @@ struct change {
     struct span key, ctype, data;
     struct span headers; /* a msgpack map; empty span if there is none */
     struct texts tags;   /* repeated tags are folded */
+    uint64_t id, ts;     /* of an imported change; else 0 */
+    struct span hash;    /* of an imported change; else empty */
 };
+
+/* What every put of this kind of entry must look like. */
+enum change_form { CHANGE_PUT, CHANGE_IMPORT };
 
 /* Checks a body as a whole and counts its changes. Errors, each final for the txid:
  * ERR_BAD_REQUEST, ERR_LIMIT, ERR_RESERVED_TYPE, ERR_UNSUPPORTED (unknown key).
  * `detail` (may be NULL) lends a constant sentence on the error. */
-MUST_USE enum err change_body_check(struct span body, const struct change_limits *limits,
-                                    uint32_t *count, const char **detail);
+MUST_USE enum err change_body_check(struct span body, enum change_form form,
+                                    const struct change_limits *limits, uint32_t *count,
+                                    const char **detail);
+
+/* The time of a change whose entry bears `ts`: its own where it was imported. */
+static inline uint64_t change_ts(const struct change *change, uint64_t ts)
+{
+    return change->ts != 0 ? change->ts : ts;
+}
 
 /* Walks the changes of a body that change_body_check accepted:
  * begin, then next until it returns false. */
@@ -49,7 +63,8 @@ struct change_walk {
 void change_walk_begin(struct change_walk *walk, struct span body);
 bool change_walk_next(struct change_walk *walk, struct change *change);
 
-/* Encodes a body of changes: begin with the count, then each change. */
+/* Encodes a body of changes: begin with the count, then each change; one that has an id
+ * with its place. */
 void change_body_begin(struct bytes *out, uint32_t count);
 void change_body_add(struct bytes *out, const struct change *change);
 

@@ -36,7 +36,15 @@ enum entry_kind {
     ENTRY_NOOP = 2,     /* first entry of a term, but in term of the founding */
     ENTRY_FOUNDING = 3, /* record 1: cluster id, history, voters (consensus/bootstrap.h) */
     ENTRY_CONFIG = 4,   /* members */
+    ENTRY_IMPORT =
+        9, /* a put of changes that keep the id, time and hash they were given elsewhere */
 };
+
+/* Does it carry changes of a client? */
+static inline bool entry_is_write(enum entry_kind kind)
+{
+    return kind == ENTRY_DATA || kind == ENTRY_IMPORT;
+}
 
 struct entry {
     enum entry_kind kind;

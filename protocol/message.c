@@ -99,13 +99,22 @@ void message_encode(const struct message *message, struct bytes *out)
         field_encode(field, field_at(message, field), out);
 }
 
+/* What reads the same where it is absent; of an answer, what is false is said all the same. */
+static bool is_left_out(const struct message_info *info, const struct message_field *field,
+                        const void *at)
+{
+    if (info->is_ask && field->kind == FIELD_FLAG)
+        return !*(const bool *)at;
+    return field_is_empty(field, at);
+}
+
 void message_encode_map(const struct message *message, struct bytes *out)
 {
     const struct message_info *info = message_info(message->type);
     assert(info->name != NULL);
     uint32_t pairs = 2;
     for (const struct message_field *field = info->fields; field->name != NULL; field++)
-        pairs += !field_is_empty(field, field_at(message, field));
+        pairs += !is_left_out(info, field, field_at(message, field));
     wire_pack_map(out, pairs);
     wire_pack_text(out, SPAN("verb", 4));
     wire_pack_text(out, SPAN_TEXT(info->name));
@@ -113,7 +122,7 @@ void message_encode_map(const struct message *message, struct bytes *out)
     wire_pack_u64(out, message->request);
     for (const struct message_field *field = info->fields; field->name != NULL; field++) {
         const void *at = field_at(message, field);
-        if (field_is_empty(field, at))
+        if (is_left_out(info, field, at))
             continue;
         wire_pack_text(out, SPAN_TEXT(field->name));
         field_encode(field, at, out);

@@ -23,7 +23,8 @@ static void apply_change(struct apply *apply, const struct change *change, uint6
     uint64_t id = ++apply->at.last_id;
     uint64_t previous[CHANGE_TAGS_MAX];
     assert(change->tags.count <= CHANGE_TAGS_MAX);
-    change_hash(apply->at.hash, id, ts, change, apply->at.hash);
+    apply->at.change_ts = change_ts(change, ts);
+    change_hash(apply->at.hash, id, apply->at.change_ts, change, apply->at.hash);
     for (uint32_t i = 0; i < change->tags.count; i++) {
         uint32_t number = tag_number(apply, change->tags.at[i]);
         previous[i] = apply->heads[number];
@@ -51,13 +52,36 @@ static void apply_changes(struct apply *apply, const struct entry *entry, uint32
     bytes_close(&links);
 }
 
+/* Imported changes go on where the log ends, by id and by hash, and their times neither fall nor
+ * lie ahead of the entry that brings them: so time rises with the ids, also afterwards. */
+static enum err check_import(const struct apply *apply, const struct entry *entry)
+{
+    uint64_t id = apply->at.last_id, ts = apply->at.change_ts;
+    uint8_t hash[HASH_SIZE];
+    struct change_walk walk;
+    struct change change;
+    memcpy(hash, apply->at.hash, sizeof hash);
+    change_walk_begin(&walk, entry->body);
+    while (change_walk_next(&walk, &change)) {
+        if (change.id != ++id || change.ts < ts || change.ts > entry->ts)
+            return ERR_IMPORT;
+        change_hash(hash, id, ts = change.ts, &change, hash);
+        if (!span_equal(change.hash, SPAN(hash, sizeof hash)))
+            return ERR_IMPORT;
+    }
+    return ERR_NONE;
+}
+
 /* What this version does not know is refused the same everywhere, before the body is read. */
 static enum err check_write(const struct apply *apply, const struct entry *entry, uint32_t *count)
 {
     if (entry->flags != 0 || entry->only_in_term != 0 || entry->deadline != 0)
         return ERR_UNSUPPORTED;
-    enum err err = change_body_check(entry->body, &apply->limits, count, NULL);
-    return err == ERR_NONE && *count == 0 ? ERR_BAD_REQUEST : err;
+    enum change_form form = entry->kind == ENTRY_IMPORT ? CHANGE_IMPORT : CHANGE_PUT;
+    enum err err = change_body_check(entry->body, form, &apply->limits, count, NULL);
+    if (err == ERR_NONE && *count == 0)
+        return ERR_BAD_REQUEST;
+    return err == ERR_NONE && form == CHANGE_IMPORT ? check_import(apply, entry) : err;
 }
 
 static void remember(struct apply *apply, const struct entry *entry)
@@ -154,6 +178,7 @@ enum err apply_entry(struct apply *apply, const struct entry *entry,
     apply->at.floor = outcomes_expire(&apply->outcomes, apply->at.floor, entry->ts);
     switch (entry->kind) {
     case ENTRY_DATA:
+    case ENTRY_IMPORT:
         TRY(apply_write(apply, entry, source, effects));
         break;
     case ENTRY_NOOP:

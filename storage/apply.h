@@ -17,6 +17,7 @@
 struct apply_mark {
     uint64_t index, term, ts; /* of the last entry applied */
     uint64_t last_id;         /* newest change id */
+    uint64_t change_ts;       /* time of that change; an imported one is older than its entry */
     uint64_t floor;           /* outcome_floor */
     uint64_t history;
     uint8_t cluster[16];

@@ -129,7 +129,7 @@ static bool next_record(struct query *query)
     if (!entry_next(&query->rest, &record) || entry_decode(record, &query->record) != ERR_NONE)
         return false;
     query->ordinal = 0;
-    if (query->record.kind == ENTRY_DATA)
+    if (entry_is_write(query->record.kind))
         change_walk_begin(&query->walk, query->record.body);
     return true;
 }
@@ -155,7 +155,7 @@ static enum err find_record(struct query *query, uint64_t index)
 /* Lends the change at `ordinal` of the present record. */
 static enum err find_change(struct query *query, uint32_t ordinal, struct change *change)
 {
-    if (query->record.kind != ENTRY_DATA)
+    if (!entry_is_write(query->record.kind))
         return ERR_CORRUPT;
     if (query->ordinal > ordinal) {
         change_walk_begin(&query->walk, query->record.body);
@@ -186,10 +186,11 @@ static enum err append_row(struct query *query, uint64_t id)
     if (err != ERR_NONE)
         return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
     TRY(find_change(query, ordinal, &change));
-    change_hash(tagindex_hash(index, id - 1), id, query->record.ts, &change, hash);
+    uint64_t ts = change_ts(&change, query->record.ts);
+    change_hash(tagindex_hash(index, id - 1), id, ts, &change, hash);
     if (memcmp(hash, tagindex_hash(index, id), HASH_SIZE) != 0)
         return ERR_CORRUPT;
-    change_row_encode(id, query->record.ts, hash, &change, &query->buffers->rows);
+    change_row_encode(id, ts, hash, &change, &query->buffers->rows);
     return ERR_NONE;
 }
 

@@ -37,7 +37,7 @@ static void link_changes(struct rebuild *rebuild, const struct entry *entry, uin
     bytes_clear(&rebuild->links);
     change_walk_begin(&walk, entry->body);
     for (; change_walk_next(&walk, &change); id++) {
-        change_hash(hash, id, entry->ts, &change, hash);
+        change_hash(hash, id, change_ts(&change, entry->ts), &change, hash);
         effect_link_append(&rebuild->links, hash, unknown, (uint16_t)change.tags.count);
     }
 }
@@ -51,7 +51,7 @@ static enum err add_outcome(void *owner, const struct outcome *outcome)
     enum err err = find_record(rebuild, outcome->index);
     if (err != ERR_NONE)
         return err == ERR_NOT_FOUND || err == ERR_TRUNCATED ? ERR_CORRUPT : err;
-    if (entry_decode(rebuild->record, &entry) != ERR_NONE || entry.kind != ENTRY_DATA)
+    if (entry_decode(rebuild->record, &entry) != ERR_NONE || !entry_is_write(entry.kind))
         return ERR_CORRUPT;
     struct effect effect = overlay_effect(outcome);
     link_changes(rebuild, &entry, effect.first_id);

@@ -28,7 +28,7 @@ static const struct schema schema = {
     .checkpoint_pages = 8000,
 };
 
-enum { MARK_SIZE = 6 * 8 + 16 + HASH_SIZE + 1, PRUNE_MAX = 8192 };
+enum { MARK_SIZE = 7 * 8 + 16 + HASH_SIZE + 1, PRUNE_MAX = 8192 };
 
 static void encode_mark(const struct apply_mark *mark, uint8_t content[MARK_SIZE])
 {
@@ -38,6 +38,7 @@ static void encode_mark(const struct apply_mark *mark, uint8_t content[MARK_SIZE
     memcpy(content + 48, mark->cluster, 16);
     memcpy(content + 64, mark->hash, HASH_SIZE);
     content[64 + HASH_SIZE] = mark->founded;
+    save_u64(content + 65 + HASH_SIZE, mark->change_ts);
 }
 
 static void decode_mark(const uint8_t *content, struct apply_mark *mark)
@@ -51,6 +52,7 @@ static void decode_mark(const uint8_t *content, struct apply_mark *mark)
     memcpy(mark->cluster, content + 48, 16);
     memcpy(mark->hash, content + 64, HASH_SIZE);
     mark->founded = content[64 + HASH_SIZE] != 0;
+    mark->change_ts = load_u64(content + 65 + HASH_SIZE);
 }
 
 static uint32_t outcome_crc(const struct outcome *outcome)

@@ -12,6 +12,7 @@ static void hash_mark(struct statehash *all, const struct apply_mark *mark)
     hash_add_u64(&all->hash, mark->term);
     hash_add_u64(&all->hash, mark->ts);
     hash_add_u64(&all->hash, mark->last_id);
+    hash_add_u64(&all->hash, mark->change_ts);
     hash_add_u64(&all->hash, mark->floor);
     hash_add_u64(&all->hash, mark->history);
     hash_add_u64(&all->hash, mark->founded);

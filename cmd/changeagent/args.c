@@ -2,12 +2,15 @@
 #include "cmd/changeagent/args.h"
 
 #include "common/bytes.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { FRESH_MS = 10000 };
 
 enum flag_kind { FLAG_YES, FLAG_TEXT, FLAG_NUMBER, FLAG_LIST, FLAG_COMMAS };
 
@@ -32,10 +35,11 @@ static const struct flag flags[] = {
     {"--type", NULL, FLAG_NUMBER, AT(type), 0, "N", "put: type of the change; default 0"},
     {"--ctype", NULL, FLAG_TEXT, AT(ctype), 0, "TYPE", "put: content type"},
     {"--header", NULL, FLAG_LIST, AT(headers), 0, "K=V", "put: a header; may be repeated"},
-    {"--file", "-f", FLAG_TEXT, AT(file), 0, "PATH", "put: data from this file"},
+    {"--file", "-f", FLAG_TEXT, AT(file), 0, "PATH",
+     "put: data from this file; dump, load: the lines"},
     {"--lines", NULL, FLAG_YES, AT(lines), 0, NULL, "put: each line of stdin is one put"},
     {"--since", NULL, FLAG_NUMBER, AT(since), AT(has_since), "ID",
-     "list, follow: changes after this id; default 0"},
+     "list, follow, dump: changes after this id; default 0"},
     {"--cursor", NULL, FLAG_TEXT, AT(cursor), 0, "C", "list, follow: go on after this cursor"},
     {"--before", NULL, FLAG_TEXT, AT(before), 0, "C", "list: the page that ends at this `prev`"},
     {"--now", NULL, FLAG_YES, AT(now), 0, NULL, "list, follow: from the head of this moment"},
@@ -247,6 +251,22 @@ enum ca_code args_open(const struct args *args, const struct ca_options *more, s
     if (code != CA_OK)
         complain("cannot use these endpoints or keys", ca_code_name(code));
     return code;
+}
+
+int args_head(struct ca *ca, bool stale_is_fine, struct ca_head *head)
+{
+    uint64_t end = clock_now_ms() + FRESH_MS;
+    for (;;) {
+        if (ca_head(ca, head) != CA_OK)
+            return args_fail(ca_last_error(ca));
+        if (!head->stale)
+            return EXIT_OK;
+        if (clock_now_ms() > end)
+            break;
+        ca_poll(ca, 100);
+    }
+    complain("the node has not heard from a leader lately", stale_is_fine ? "warning" : "refused");
+    return stale_is_fine ? EXIT_OK : EXIT_NO_LEADER;
 }
 
 int args_exit(enum ca_code code)

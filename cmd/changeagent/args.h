@@ -50,6 +50,10 @@ void args_print_flags(void);
 /* A handle from the flags. Not CA_OK: told on stderr. */
 enum ca_code args_open(const struct args *args, const struct ca_options *more, struct ca **ca);
 
+/* The head of a node that hears a leader: waits for it a while. A stale head in the end is told
+ * on stderr and taken where `stale_is_fine`. EXIT_OK, or the exit code. */
+int args_head(struct ca *ca, bool stale_is_fine, struct ca_head *head);
+
 /* Prints "changeagent: E_NAME: detail" on stderr and gives the exit code. */
 int args_fail(const struct ca_error *error);
 int args_exit(enum ca_code code);

@@ -21,6 +21,10 @@ static const struct verb verbs[] = {
     {"head", verb_head, "show where the log ends", "changeagent head"},
     {"status", verb_status, "show the state of a node, with --all of every endpoint",
      "changeagent status --all"},
+    {"dump", verb_dump, "write every change to stdout, or with --file go on with a file",
+     "changeagent dump --file changes.ndjson"},
+    {"load", verb_load, "bring a dump into an empty cluster: ids, times and hashes stay",
+     "changeagent load changes.ndjson"},
     {"bench", verb_bench, "write as fast as it goes, and measure",
      "changeagent bench --outstanding 64 --seconds 5 -o json"},
 };

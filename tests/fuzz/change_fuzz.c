@@ -18,7 +18,7 @@ static void try_body(struct span body)
     struct change change;
     uint8_t hash[HASH_SIZE] = {0};
     uint32_t count, walked = 0;
-    if (change_body_check(body, &change_limits_default, &count, NULL) != ERR_NONE)
+    if (change_body_check(body, CHANGE_PUT, &change_limits_default, &count, NULL) != ERR_NONE)
         return;
     change_body_begin(&again, count);
     change_walk_begin(&walk, body);
@@ -27,7 +27,8 @@ static void try_body(struct span body)
         change_body_add(&again, &change);
     }
     assert(walked == count);
-    enum err err = change_body_check(bytes_span(&again), &change_limits_default, &count, NULL);
+    enum err err =
+        change_body_check(bytes_span(&again), CHANGE_PUT, &change_limits_default, &count, NULL);
     assert((err == ERR_NONE && walked == count) || err == ERR_LIMIT);
 }
 

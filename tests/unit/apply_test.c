@@ -55,7 +55,7 @@ static enum err run(struct bench *bench, struct span record)
     bytes_clear(&bench->effects);
     enum err err = apply_entry(&bench->apply, &entry, &source, &bench->effects);
     struct span rest = bytes_span(&bench->effects);
-    if (err == ERR_NONE && entry.kind == ENTRY_DATA) {
+    if (err == ERR_NONE && entry_is_write(entry.kind)) {
         assert_true(effect_next(&rest, &bench->effect));
         if (apply_is_outcome(&bench->effect, entry.index)) {
             struct outcome outcome = overlay_outcome(&bench->effect);
@@ -90,6 +90,91 @@ static void ids_are_dense_and_log_indexes_are_not(void **state)
     assert_int_equal(bench.apply.at.history, 4711);
     assert_memory_equal(bench.apply.at.cluster, "the cluster id..", 16);
     bench_close(&bench);
+}
+
+/* A record that imports these changes. */
+static struct span kit_import(struct bench *bench, uint64_t txid, const struct change *changes,
+                              uint32_t count)
+{
+    struct bytes body = {0};
+    struct entry entry = {.kind = ENTRY_IMPORT, .born = bench->apply.at.ts};
+    change_body_begin(&body, count);
+    for (uint32_t i = 0; i < count; i++)
+        change_body_add(&body, &changes[i]);
+    entry.body = bytes_span(&body);
+    kit_txid(txid, entry.txid);
+    struct span record = kit_append(&bench->kit, &entry);
+    bytes_close(&body);
+    return record;
+}
+
+enum { IMPORTED = 3 };
+
+/* Three changes as another log would give them: times 10, 10, 20. */
+static void make_imported(struct change changes[IMPORTED], uint8_t hashes[IMPORTED][HASH_SIZE])
+{
+    static const uint64_t times[IMPORTED] = {10, 10, 20};
+    uint8_t before[HASH_SIZE] = {0};
+    for (uint32_t i = 0; i < IMPORTED; i++) {
+        changes[i] = (struct change){.type = i, .id = i + 1, .ts = times[i]};
+        changes[i].tags.at[changes[i].tags.count++] = SPAN_TEXT("old");
+        changes[i].data = SPAN_TEXT("text");
+        change_hash(before, i + 1, times[i], &changes[i], hashes[i]);
+        changes[i].hash = SPAN(hashes[i], HASH_SIZE);
+        memcpy(before, hashes[i], sizeof before);
+    }
+}
+
+static void an_import_keeps_ids_times_and_hashes(void **state)
+{
+    struct bench bench;
+    struct change changes[IMPORTED];
+    uint8_t hashes[IMPORTED][HASH_SIZE];
+    bench_open(&bench, 1);
+    make_imported(changes, hashes);
+    assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
+    assert_int_equal(run(&bench, kit_import(&bench, 1, changes, 2)), ERR_NONE);
+    assert_int_equal(bench.effect.err, ERR_NONE);
+    assert_int_equal(bench.effect.last_id, 2);
+    assert_int_equal(run(&bench, kit_import(&bench, 1, changes, 2)), ERR_NONE);
+    assert_int_equal(bench.effect.last_id, 2); /* the same write again: the first outcome */
+    assert_int_equal(bench.apply.at.last_id, 2);
+    assert_int_equal(run(&bench, kit_import(&bench, 2, changes + 2, 1)), ERR_NONE);
+    assert_int_equal(bench.apply.at.change_ts, 20);
+    assert_memory_equal(bench.apply.at.hash, hashes[2], HASH_SIZE);
+    put(&bench, 3, 1, "new", "x");
+    assert_int_equal(bench.effect.first_id, 4);
+    assert_int_equal(bench.apply.at.change_ts, bench.apply.at.ts);
+    bench_close(&bench);
+}
+
+static void an_import_that_does_not_follow_is_refused(void **state)
+{
+    for (int fault = 0; fault < 5; fault++) {
+        struct bench bench;
+        struct change changes[IMPORTED];
+        uint8_t hashes[IMPORTED][HASH_SIZE];
+        bench_open(&bench, 1);
+        make_imported(changes, hashes);
+        assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
+        if (fault == 0)
+            put(&bench, 7, 1, "a", "x"); /* the place is taken */
+        else if (fault == 1)
+            changes[1].id = 3;
+        else if (fault == 2)
+            changes[1].data = SPAN_TEXT("test");
+        else if (fault == 3)
+            changes[2].ts = 9; /* time falls */
+        else
+            changes[2].ts = UINT64_C(1) << 40; /* ahead of the entry */
+        if (fault > 2)
+            change_hash(hashes[1], 3, changes[2].ts, &changes[2], hashes[2]);
+        uint64_t before = bench.apply.at.last_id;
+        assert_int_equal(run(&bench, kit_import(&bench, 1, changes, IMPORTED)), ERR_NONE);
+        assert_int_equal(bench.effect.err, ERR_IMPORT);
+        assert_int_equal(bench.apply.at.last_id, before);
+        bench_close(&bench);
+    }
 }
 
 static void the_hash_chain_and_previous_ids_are_told(void **state)
@@ -269,6 +354,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_are_dense_and_log_indexes_are_not),
+        cmocka_unit_test(an_import_keeps_ids_times_and_hashes),
+        cmocka_unit_test(an_import_that_does_not_follow_is_refused),
         cmocka_unit_test(the_hash_chain_and_previous_ids_are_told),
         cmocka_unit_test(a_duplicate_gets_the_first_outcome_and_no_id),
         cmocka_unit_test(another_body_under_a_txid_is_refused_and_changes_no_row),

@@ -12,7 +12,7 @@ static const uint8_t start[HASH_SIZE];
 static enum err check(const struct bytes *body)
 {
     uint32_t count;
-    return change_body_check(bytes_span(body), limits, &count, NULL);
+    return change_body_check(bytes_span(body), CHANGE_PUT, limits, &count, NULL);
 }
 
 static void begin_change(struct bytes *out, uint32_t pairs)
@@ -42,7 +42,8 @@ TEST(a_body_reads_back_as_written)
     change_body_begin(&body, 2);
     change_body_add(&body, &in);
     change_body_add(&body, &in);
-    CHECK(change_body_check(bytes_span(&body), limits, &count, NULL) == ERR_NONE && count == 2);
+    CHECK(change_body_check(bytes_span(&body), CHANGE_PUT, limits, &count, NULL) == ERR_NONE &&
+          count == 2);
     change_walk_begin(&walk, bytes_span(&body));
     for (int i = 0; i < 2; i++) {
         CHECK(change_walk_next(&walk, &out));
@@ -51,6 +52,46 @@ TEST(a_body_reads_back_as_written)
         CHECK(span_is(out.tags.at[1], "two"));
     }
     CHECK(!change_walk_next(&walk, &out));
+}
+
+TEST(only_an_import_has_a_place_and_it_has_all_of_it)
+{
+    for (int lacks = 0; lacks < 4; lacks++) {
+        SCOPED(bytes) body = {0};
+        uint32_t count;
+        change_body_begin(&body, 1);
+        wire_pack_map(&body, lacks == 0 ? 3 : 2);
+        if (lacks != 1)
+            wire_pack_counter(&body, "id", 7);
+        if (lacks != 2)
+            wire_pack_counter(&body, "ts", 8);
+        if (lacks != 3) {
+            wire_pack_text(&body, SPAN("hash", 4));
+            wire_pack_bin(&body, SPAN(start, sizeof start));
+        }
+        enum err err = change_body_check(bytes_span(&body), CHANGE_IMPORT, limits, &count, NULL);
+        CHECK(err == (lacks == 0 ? ERR_NONE : ERR_BAD_REQUEST));
+        CHECK(check(&body) == ERR_UNSUPPORTED);
+    }
+}
+
+TEST(a_change_of_the_largest_size_can_be_imported)
+{
+    SCOPED(bytes) put = {0};
+    SCOPED(bytes) body = {0};
+    uint32_t count;
+    struct change change = {0};
+    uint8_t *data = bytes_zeroed(1, limits->change_bytes_max);
+    change.data = SPAN(data, limits->change_bytes_max - 23); /* with its map: all that is allowed */
+    change_body_begin(&put, 1);
+    change_body_add(&put, &change);
+    CHECK(put.size - 10 == limits->change_bytes_max && check(&put) == ERR_NONE);
+    change.id = change.ts = INT64_MAX;
+    change.hash = SPAN(start, sizeof start);
+    change_body_begin(&body, 1);
+    change_body_add(&body, &change);
+    CHECK(change_body_check(bytes_span(&body), CHANGE_IMPORT, limits, &count, NULL) == ERR_NONE);
+    bytes_free(data);
 }
 
 TEST(a_row_reads_back_as_written)
@@ -212,7 +253,8 @@ TEST(effects_survive_their_layout)
     }
 }
 
-TEST_MAIN(T(a_body_reads_back_as_written), T(a_row_reads_back_as_written),
+TEST_MAIN(T(a_body_reads_back_as_written), T(only_an_import_has_a_place_and_it_has_all_of_it),
+          T(a_change_of_the_largest_size_can_be_imported), T(a_row_reads_back_as_written),
           T(a_type_below_zero_is_the_systems), T(tags_are_counted_after_folding),
           T(a_tag_with_nul_or_without_bytes_is_refused),
           T(unknown_fields_and_empty_bodies_are_refused), T(a_change_over_one_mebibyte_is_refused),

@@ -26,7 +26,8 @@ static struct message_put put_of(uint64_t born)
     bytes_clear(&body);
     change_body_begin(&body, 1);
     change_body_add(&body, &change);
-    return (struct message_put){SPAN(txid, sizeof txid), born, 1, bytes_span(&body)};
+    return (struct message_put){
+        .txid = SPAN(txid, sizeof txid), .born = born, .attempt = 1, .body = bytes_span(&body)};
 }
 
 TEST(a_put_becomes_a_record_and_is_given_a_born)
@@ -46,6 +47,9 @@ TEST(a_put_is_refused_by_name)
     struct standing standing = good();
     struct message_put put = put_of(1), bad = put;
     struct entry entry;
+    bad.import = true; /* its change has no place */
+    CHECK(request_put(&standing, &bad, &entry).err == ERR_BAD_REQUEST);
+    bad = put;
     bad.txid.size = 15;
     CHECK(request_put(&standing, &bad, &entry).err == ERR_BAD_REQUEST);
     bad = put;

@@ -1,0 +1,201 @@
+/* dump.c - the verb dump: every change up to the head of this moment, one line each. */
+#include "cmd/changeagent/parse.h"
+#include "cmd/changeagent/print.h"
+#include "cmd/changeagent/progress.h"
+#include "cmd/changeagent/verbs.h"
+
+#include "common/err.h"
+#include "protocol/cursor.h"
+#include "protocol/line.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PAGE_ROWS = 10000, PAGE_BYTES = 4 << 20, TAIL_STEP = 1 << 16 };
+
+struct dump {
+    FILE *file;
+    bool is_stdout;
+    uint64_t since; /* everything up to here is written */
+    uint8_t hash[HASH_SIZE];
+    bool has_hash;
+    uint64_t written;
+};
+
+static int refuse(const char *what, const char *about)
+{
+    fprintf(stderr, "changeagent: dump: %s: %s\n", about, what);
+    return EXIT_USAGE;
+}
+
+/* ---- going on with a file ---------------------------------------------------------------------
+ */
+
+/* Reads the last whole line of the file and cuts off what is torn behind it. */
+static bool read_last_line(FILE *file, struct bytes *line)
+{
+    long end, from;
+    if (fseek(file, 0, SEEK_END) != 0 || (end = from = ftell(file)) < 0)
+        return false;
+    for (;;) {
+        const uint8_t *last, *before;
+        size_t size = (size_t)((from > TAIL_STEP ? TAIL_STEP : from) + (end - from));
+        from = end - (long)size;
+        bytes_clear(line);
+        if (fseek(file, from, SEEK_SET) != 0 ||
+            fread(bytes_reserve(line, size + 1), 1, size, file) != size)
+            return false;
+        last = memrchr(line->data, '\n', size);
+        before = last != NULL ? memrchr(line->data, '\n', (size_t)(last - line->data)) : NULL;
+        if (before == NULL && from > 0)
+            continue;
+        size_t begin = before != NULL ? (size_t)(before + 1 - line->data) : 0;
+        size_t behind = last != NULL ? (size_t)(last + 1 - line->data) : 0;
+        memmove(line->data, line->data + begin, behind - begin);
+        line->size = behind - begin;
+        return fflush(file) == 0 && ftruncate(fileno(file), from + (long)behind) == 0 &&
+               fseek(file, 0, SEEK_END) == 0;
+    }
+}
+
+/* What the file holds so far tells where to go on. */
+static int take_up(struct dump *dump, const char *path)
+{
+    struct parse_line line = {0};
+    SCOPED(bytes) text = {0};
+    const char *wrong;
+    dump->file = fopen(path, "a+e");
+    if (dump->file == NULL || !read_last_line(dump->file, &text))
+        return refuse(strerror(errno), path);
+    if (text.size == 0)
+        return EXIT_OK;
+    bool fine = parse_open(&line, (const char *)text.data, text.size, &wrong);
+    if (fine) {
+        dump->since = line.row.id;
+        memcpy(dump->hash, line.hash, sizeof dump->hash);
+        dump->has_hash = true;
+    }
+    parse_close(&line);
+    return fine ? EXIT_OK : refuse("the last line is not of a dump", path);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+static struct span span_of(struct ca_bytes bytes)
+{
+    return SPAN(bytes.data, bytes.size);
+}
+
+static void add_line(const struct ca_row *row, struct bytes *out)
+{
+    struct line_place place = {row->id, row->ts, span_of(row->hash)};
+    struct change change = {
+        .type = row->type,
+        .has_key = row->has_key,
+        .key = span_of(row->key),
+        .ctype = span_of(row->ctype),
+        .data = span_of(row->data),
+        .headers = span_of(row->headers),
+    };
+    for (uint32_t i = 0; i < row->tag_count && i < TEXTS_MAX; i++)
+        change.tags.at[change.tags.count++] = span_of(row->tags[i]);
+    line_append(&place, &change, out);
+}
+
+/* Writes the rows up to `until`. */
+static bool write_page(struct dump *dump, const struct ca_page *page, uint64_t until)
+{
+    SCOPED(bytes) out = {0};
+    for (uint32_t i = 0; i < ca_page_count(page) && ca_page_row(page, i)->id <= until; i++) {
+        const struct ca_row *row = ca_page_row(page, i);
+        add_line(row, &out);
+        dump->since = row->id;
+        if (row->hash.size == sizeof dump->hash)
+            memcpy(dump->hash, row->hash.data, sizeof dump->hash);
+        dump->written++;
+    }
+    return fwrite(out.data, 1, out.size, dump->file) == out.size;
+}
+
+/* The cursor behind what the file holds: the node checks that it is the same log. */
+static bool cursor_of(const struct dump *dump, const struct ca_head *head,
+                      char text[CURSOR_TEXT_MAX])
+{
+    struct cursor cursor;
+    if (cursor_parse(SPAN_TEXT(head->cursor), &cursor) != ERR_NONE)
+        return false;
+    cursor.id = dump->since;
+    memcpy(cursor.hash, dump->hash, sizeof cursor.hash);
+    cursor_print(&cursor, text);
+    return true;
+}
+
+static enum ca_code write_all(struct ca *ca, struct dump *dump, const struct ca_head *head,
+                              bool *full)
+{
+    struct ca_query query = {.since = dump->since, .limit = PAGE_ROWS, .bytes = PAGE_BYTES};
+    struct progress progress = {0};
+    char cursor[CURSOR_TEXT_MAX];
+    if (dump->has_hash && cursor_of(dump, head, cursor))
+        query.cursor = cursor;
+    enum ca_code code = CA_OK;
+    *full = false;
+    /* One page is asked for even where nothing is missing: the cursor is to be checked. */
+    for (bool first = true; code == CA_OK && !*full && (first || dump->since < head->id);
+         first = false) {
+        struct ca_page *page;
+        code = ca_list(ca, &query, &page);
+        if (code != CA_OK)
+            break;
+        *full = !write_page(dump, page, head->id);
+        query.cursor = NULL;
+        query.since = dump->since;
+        ca_page_close(page);
+        progress_show(&progress, dump->since, head->id, "changes");
+    }
+    progress_wipe(&progress);
+    return code;
+}
+
+static int run(struct ca *ca, struct dump *dump)
+{
+    struct ca_head head;
+    char hash[2 * HASH_SIZE + 1];
+    bool full;
+    int stale = args_head(ca, true, &head);
+    if (stale != EXIT_OK)
+        return stale;
+    enum ca_code code = write_all(ca, dump, &head, &full);
+    if (fflush(dump->file) != 0 || (!dump->is_stdout && fsync(fileno(dump->file)) != 0) || full) {
+        fprintf(stderr, "changeagent: dump: cannot write: %s\n", strerror(errno));
+        return EXIT_SYSTEM;
+    }
+    cursor_hex(dump->hash, sizeof dump->hash, hash);
+    fprintf(stderr, "changeagent: %llu changes, up to id %llu%s%s\n",
+            (unsigned long long)dump->written, (unsigned long long)dump->since,
+            dump->since > 0 ? ", hash " : "", dump->since > 0 ? hash : "");
+    return code == CA_OK ? EXIT_OK : args_fail(ca_last_error(ca));
+}
+
+int verb_dump(const struct args *args)
+{
+    struct dump dump = {.file = stdout, .is_stdout = true, .since = args->since};
+    struct ca *ca;
+    int code = EXIT_OK;
+    if (args->word_count > 0 || args->tags.count > 0 || (args->file != NULL && args->has_since))
+        return refuse("takes --file PATH, or --since ID and writes to stdout", "usage");
+    if (args->file != NULL) {
+        dump.is_stdout = false;
+        code = take_up(&dump, args->file);
+    }
+    if (code == EXIT_OK && args_open(args, NULL, &ca) == CA_OK) {
+        code = run(ca, &dump);
+        ca_close(ca);
+    }
+    if (!dump.is_stdout && dump.file != NULL)
+        fclose(dump.file);
+    return code;
+}
