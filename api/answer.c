@@ -71,9 +71,9 @@ void answer_put(const struct standing *standing, const struct effect *effect,
 
 static void list_verbs(struct texts *verbs)
 {
-    for (unsigned type = 1; type < MESSAGE_EVENT; type++) {
+    for (unsigned type = 1; type < MESSAGE_TYPE_MAX && verbs->count < TEXTS_MAX; type++) {
         const struct message_info *info = message_info(type);
-        if (info->name != NULL && info->is_ask)
+        if (info->name != NULL && info->is_ask && info->from == PROCESS_CLIENT)
             verbs->at[verbs->count++] = SPAN_TEXT(info->name);
     }
 }
@@ -99,10 +99,21 @@ void answer_hello(const struct standing *standing, const char *stream, struct an
     is->born = standing->ts;
     is->last_id = standing->last_id;
     is->stream = SPAN_TEXT(stream);
-    is->change_bytes_max = change_limits_default.change_bytes_max;
-    is->body_bytes_max = change_limits_default.body_bytes_max;
-    is->tags_max = change_limits_default.tags_max;
+    is->change_bytes_max = standing->settings.change_bytes;
+    is->body_bytes_max = standing->settings.put_bytes;
+    is->tags_max = standing->settings.tags;
     list_verbs(&is->verbs);
+}
+
+void answer_settings(const struct standing *standing, struct answer_texts *texts,
+                     struct message *out)
+{
+    *out = (struct message){.type = MESSAGE_SETTINGS_ARE};
+    bytes_clear(&texts->bytes);
+    settings_encode(&standing->settings, &texts->bytes);
+    out->settings_are.settings = bytes_span(&texts->bytes);
+    out->settings_are.first_id = standing->first_id;
+    out->settings_are.born = standing->ts;
 }
 
 void answer_head(const struct standing *standing, struct answer_texts *texts, struct message *out)

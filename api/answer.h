@@ -22,6 +22,8 @@ void answer_put(const struct standing *standing, const struct effect *effect,
                 const uint8_t hash[HASH_SIZE], struct answer_texts *texts, struct message *out);
 void answer_hello(const struct standing *standing, const char *stream, struct answer_texts *texts,
                   struct message *out);
+void answer_settings(const struct standing *standing, struct answer_texts *texts,
+                     struct message *out);
 void answer_head(const struct standing *standing, struct answer_texts *texts, struct message *out);
 void answer_status(const struct standing *standing, const char *name, struct answer_texts *texts,
                    struct message *out);

@@ -61,8 +61,10 @@ typedef void ask_handler(struct api *api, const struct door_route *route,
                          const struct message *message);
 
 static ask_handler *const asks[] = {
-    [MESSAGE_HELLO] = on_hello,  [MESSAGE_PUT] = writes_put,  [MESSAGE_GET] = reads_get,
-    [MESSAGE_LIST] = reads_list, [MESSAGE_HEAD] = reads_head, [MESSAGE_STATUS] = reads_status,
+    [MESSAGE_HELLO] = on_hello,          [MESSAGE_PUT] = writes_put,
+    [MESSAGE_GET] = reads_get,           [MESSAGE_LIST] = reads_list,
+    [MESSAGE_HEAD] = reads_head,         [MESSAGE_STATUS] = reads_status,
+    [MESSAGE_SETTINGS] = reads_settings,
 };
 
 static void on_ask(void *owner, const struct door_route *route, const struct message *message)

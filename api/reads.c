@@ -83,6 +83,18 @@ void reads_head(struct api *api, const struct door_route *route, const struct me
         begin(api, route, message->request, MESSAGE_HEAD, &ask);
 }
 
+void reads_settings(struct api *api, const struct door_route *route, const struct message *message)
+{
+    struct message answer;
+    struct refusal refusal = request_readable(&api->standing);
+    if (refusal.err != ERR_NONE) {
+        api_refuse(api, route, message->request, refusal.err, refusal.detail);
+        return;
+    }
+    answer_settings(&api->standing, &api->texts, &answer);
+    api_answer(api, route, message->request, &answer);
+}
+
 /* ---- pages ------------------------------------------------------------------------------------
  */
 

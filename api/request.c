@@ -6,11 +6,21 @@
 
 /* A body that lies about its inside is refused by apply too, the same everywhere; here the
  * client learns it without a record in the log. */
-static struct refusal check_body(const struct message_put *put, uint32_t *count)
+static struct refusal check_body(const struct standing *standing, const struct message_put *put,
+                                 uint32_t *count)
 {
     const char *detail = NULL;
+    const struct change_limits limits = settings_limits(&standing->settings);
+    struct settings settings = standing->settings;
+    *count = 0;
+    if (put->import && put->settings)
+        return REFUSED(ERR_BAD_REQUEST, "settings: goes without import");
+    if (put->settings) {
+        enum err wrong = settings_merge(&settings, put->body, &detail);
+        return REFUSED(wrong, detail);
+    }
     enum change_form form = put->import ? CHANGE_IMPORT : CHANGE_PUT;
-    enum err err = change_body_check(put->body, form, &change_limits_default, count, &detail);
+    enum err err = change_body_check(put->body, form, &limits, count, &detail);
     return REFUSED(err, detail);
 }
 
@@ -29,11 +39,13 @@ struct refusal request_put(const struct standing *standing, const struct message
     if (standing->behind_ms > REQUEST_BEHIND_MS)
         return REFUSED(ERR_BEHIND, "this node applies more than 2 s behind the leader");
     uint32_t count;
-    struct refusal refusal = check_body(put, &count);
+    struct refusal refusal = check_body(standing, put, &count);
     if (refusal.err != ERR_NONE)
         return refusal;
     *entry = (struct entry){
-        .kind = put->import ? ENTRY_IMPORT : ENTRY_DATA,
+        .kind = put->settings ? ENTRY_SETTINGS
+                : put->import ? ENTRY_IMPORT
+                              : ENTRY_DATA,
         .change_count = count,
         .born = put->born != 0 ? put->born : standing->ts,
         .body = put->body,

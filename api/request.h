@@ -7,6 +7,7 @@
 #include "protocol/cursor.h"
 #include "protocol/entry.h"
 #include "protocol/message.h"
+#include "protocol/settings.h"
 
 enum {
     REQUEST_LIMIT_DEFAULT = 100,
@@ -30,6 +31,7 @@ struct standing {
     uint64_t history;
     uint64_t ts, first_id, last_id, outcome_floor;
     uint8_t hash[HASH_SIZE]; /* change hash at last_id */
+    struct settings settings;
 };
 
 /* Why an ask is refused; detail is constant text or NULL. */

@@ -73,6 +73,7 @@ void reads_get(struct api *api, const struct door_route *route, const struct mes
 void reads_list(struct api *api, const struct door_route *route, const struct message *message);
 void reads_head(struct api *api, const struct door_route *route, const struct message *message);
 void reads_status(struct api *api, const struct door_route *route, const struct message *message);
+void reads_settings(struct api *api, const struct door_route *route, const struct message *message);
 void reads_page(struct api *api, const struct message *message);
 void reads_counted(struct api *api, const struct message *message);
 void reads_tallied(struct api *api, const struct message *message);

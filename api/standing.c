@@ -71,6 +71,7 @@ enum err standing_on_watching(void *owner, uint32_t neighbour, const struct mess
     standing->first_id = is->first_id;
     standing->last_id = is->last_id;
     standing->outcome_floor = is->outcome_floor;
+    TRY(settings_load(is->settings, &standing->settings));
     if (is->hash.size == HASH_SIZE)
         memcpy(standing->hash, is->hash.data, HASH_SIZE);
     standing->storage_up = true;
@@ -109,6 +110,8 @@ enum err standing_on_feed(void *owner, uint32_t neighbour, const struct message 
     api->standing.applied_index = message->feed.applied_index;
     api->standing.ts = message->feed.ts;
     api->standing.outcome_floor = message->feed.outcome_floor;
+    api->standing.first_id = message->feed.first_id;
+    TRY(settings_load(message->feed.settings, &api->standing.settings));
     know_log(&api->standing, message->feed.cluster, message->feed.history);
     standing_judge(api);
     return rest.size == 0 ? ERR_NONE : ERR_BAD_MESSAGE;
@@ -131,5 +134,6 @@ void standing_storage_lost(void *owner, uint32_t neighbour)
 
 void standing_open(struct api *api)
 {
+    api->standing.settings = settings_preset;
     copy_text(api->standing.role, sizeof api->standing.role, SPAN("unknown", 7));
 }

@@ -161,6 +161,17 @@ static bool concerns(const struct session_waiter *waiter, const struct effect *e
     return effect->err != ERR_TXID_REUSED || effect->body_hash == waiter->body_hash;
 }
 
+/* Settings bring no change: the head of this node says where they stand. */
+static void answer_settled(struct api *api, const struct session_waiter *waiter,
+                           const struct effect *effect)
+{
+    struct message answer;
+    struct effect at_head = *effect;
+    at_head.last_id = api->standing.last_id;
+    answer_put(&api->standing, &at_head, api->standing.hash, &api->texts, &answer);
+    api_answer(api, &waiter->route, waiter->request, &answer);
+}
+
 static void answer_waiter(struct api *api, const struct session_waiter *waiter,
                           const struct effect *effect)
 {
@@ -172,6 +183,8 @@ static void answer_waiter(struct api *api, const struct session_waiter *waiter,
     } else if (effect->body_hash != waiter->body_hash) {
         api->puts_refused++;
         api_refuse(api, &waiter->route, waiter->request, ERR_TXID_REUSED, NULL);
+    } else if (effect->change_count == 0) {
+        answer_settled(api, waiter, effect);
     } else if (hash == NULL) {
         ask_for_hash(api, waiter, effect);
     } else {

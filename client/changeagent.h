@@ -216,6 +216,29 @@ struct ca_status {
 enum ca_code ca_status(struct ca *ca, int slot, struct ca_status *status);
 void ca_status_close(struct ca_status *status);
 
+/* ---- settings of the cluster ------------------------------------------------------------- */
+
+enum { CA_SETTINGS_MAX = 64 };
+
+struct ca_setting {
+    char name[64];
+    uint64_t value;
+};
+
+struct ca_settings {
+    struct ca_setting at[CA_SETTINGS_MAX];
+    uint32_t count;
+    uint64_t first_id; /* of the first change kept */
+};
+
+/* What the cluster has agreed on, as one node has applied it. */
+enum ca_code ca_settings(struct ca *ca, struct ca_settings *settings);
+
+/* Changes some settings, all or none of them, in the order of the log: a write like ca_put, whose
+ * result bears id 0. CA_REFUSED: no such setting, or a value it cannot have. */
+enum ca_code ca_settings_set(struct ca *ca, const struct ca_setting *settings, size_t count,
+                             struct ca_result *result);
+
 /* ---- following -------------------------------------------------------------------------- */
 
 struct ca_follow_options {

@@ -86,7 +86,11 @@ static enum ca_code seal_put(struct ca *ca, struct ask *ask)
     struct message_put *put = &ask->message.put;
     enum change_form form = put->import ? CHANGE_IMPORT : CHANGE_PUT;
     put->body = bytes_span(&ask->own);
-    enum ca_code code = ask->own.failed ? client_no_memory(ca) : check_body(ca, put->body, form);
+    enum ca_code code = CA_OK;
+    if (ask->own.failed)
+        code = client_no_memory(ca);
+    else if (!put->settings) /* the server knows its own settings best */
+        code = check_body(ca, put->body, form);
     if (code != CA_OK)
         client_ask_close(ca, ask);
     return code;
@@ -206,6 +210,23 @@ enum ca_code ca_import(struct ca *ca, const struct ca_row *rows, size_t count,
             client_ask_close(ca, ask);
         else
             code = seal_put(ca, ask);
+    }
+    return finish_put(ca, ask, code, result);
+}
+
+enum ca_code ca_settings_set(struct ca *ca, const struct ca_setting *settings, size_t count,
+                             struct ca_result *result)
+{
+    struct ask *ask;
+    if (count == 0 || count > CA_SETTINGS_MAX)
+        return client_fail(ca, CA_USAGE, ERR_LIMIT, "1 to 64 settings");
+    enum ca_code code = open_put(ca, NULL, &ask);
+    if (code == CA_OK) {
+        ask->message.put.settings = true;
+        wire_pack_map(&ask->own, (uint32_t)count);
+        for (size_t i = 0; i < count; i++)
+            wire_pack_counter(&ask->own, settings[i].name, settings[i].value);
+        code = seal_put(ca, ask);
     }
     return finish_put(ca, ask, code, result);
 }

@@ -17,7 +17,7 @@ static uint64_t next_ts(const struct raft *raft)
 static bool is_proposal(struct span record)
 {
     struct entry entry;
-    return entry_decode(record, &entry) == ERR_NONE && entry_is_write(entry.kind);
+    return entry_decode(record, &entry) == ERR_NONE && entry_is_ask(entry.kind);
 }
 
 static bool all_proposals(struct span records)

@@ -46,7 +46,7 @@ static struct verdict read_tags(struct span *rest, const struct wire_value *list
         if (known)
             continue;
         if (tags->count == limits->tags_max || tags->count == TEXTS_MAX)
-            return WRONG(ERR_LIMIT, "tags: too many; limit 64");
+            return WRONG(ERR_LIMIT, "tags: more than the setting limits.tags allows");
         tags->at[tags->count++] = tag.bytes;
     }
     return FINE;
@@ -154,7 +154,7 @@ static struct verdict read_change(struct span *rest, const struct change_limits 
     if (!wire_take(rest, &whole))
         return WRONG(ERR_BAD_REQUEST, "a change is cut short");
     if (whole.size > (size_t)limits->change_bytes_max + PLACE_BYTES_MAX)
-        return WRONG(ERR_LIMIT, "a change is too large; limit 1 MiB");
+        return WRONG(ERR_LIMIT, "a change is over the setting limits.change_bytes");
     inside = whole;
     if (!wire_next(&inside, &map) || map.kind != WIRE_MAP)
         return WRONG(ERR_BAD_REQUEST, "changes: an array of maps");
@@ -168,7 +168,7 @@ static struct verdict read_change(struct span *rest, const struct change_limits 
             return verdict;
     }
     if (whole.size > limits->change_bytes_max && change->id == 0)
-        return WRONG(ERR_LIMIT, "a change is too large; limit 1 MiB");
+        return WRONG(ERR_LIMIT, "a change is over the setting limits.change_bytes");
     return FINE;
 }
 
@@ -212,7 +212,7 @@ static struct verdict check_body(struct span body, enum change_form form,
     struct change change;
     uint64_t announced;
     if (body.size > limits->body_bytes_max)
-        return WRONG(ERR_LIMIT, "body: too large; limit 4 MiB");
+        return WRONG(ERR_LIMIT, "body: over the setting limits.put_bytes");
     if (wire_check(body) != ERR_NONE)
         return WRONG(ERR_BAD_REQUEST, "body: not well-formed msgpack (UTF-8, no key twice)");
     struct verdict verdict = find_changes(body, &changes, &announced);
@@ -221,7 +221,7 @@ static struct verdict check_body(struct span body, enum change_form form,
     if (announced == 0)
         return WRONG(ERR_BAD_REQUEST, "body: changes, an array of at least one");
     if (announced > limits->changes_max)
-        return WRONG(ERR_LIMIT, "body: too many changes; limit 1024");
+        return WRONG(ERR_LIMIT, "body: more changes than the setting limits.changes allows");
     for (uint64_t i = 0; i < announced && verdict.err == ERR_NONE; i++) {
         verdict = read_change(&changes, limits, &change);
         if (verdict.err == ERR_NONE)

@@ -114,6 +114,21 @@ static void apply_again(const struct outcome *first, struct effect *effect, stru
     effect_encode(effect, effects);
 }
 
+/* Settings are an ask like a put, and change no id. */
+static void apply_settings(struct apply *apply, const struct entry *entry, struct effect *effect,
+                           struct bytes *effects)
+{
+    effect->err = entry->flags != 0 || entry->only_in_term != 0 || entry->deadline != 0
+                      ? ERR_UNSUPPORTED
+                      : settings_merge(&apply->at.settings, entry->body, NULL);
+    if (effect->err == ERR_NONE) {
+        apply->at.settings_index = entry->index;
+        apply_settle(apply);
+    }
+    effect_encode(effect, effects);
+    remember(apply, entry);
+}
+
 static enum err apply_write(struct apply *apply, const struct entry *entry,
                             const struct apply_source *source, struct bytes *effects)
 {
@@ -132,6 +147,8 @@ static enum err apply_write(struct apply *apply, const struct entry *entry,
     } else if (entry->born == 0 || entry->born < apply->at.floor) {
         effect.err = ERR_OUTCOME_EXPIRED;
         effect_encode(&effect, effects);
+    } else if (entry->kind == ENTRY_SETTINGS) {
+        apply_settings(apply, entry, &effect, effects);
     } else {
         apply_new(apply, entry, &effect, effects);
     }
@@ -151,7 +168,8 @@ static enum err apply_founding(struct apply *apply, const struct entry *entry)
 
 void apply_open(struct apply *apply, const uint8_t key[HASH_KEY_SIZE])
 {
-    apply->limits = change_limits_default;
+    apply->at = apply_begin();
+    apply_settle(apply);
     outcomes_open(&apply->outcomes, key);
     memcpy(apply->tags.key, key, HASH_KEY_SIZE);
 }
@@ -162,6 +180,16 @@ void apply_close(struct apply *apply)
     tagmap_close(&apply->tags);
     bytes_free(apply->heads);
     *apply = (struct apply){0};
+}
+
+struct apply_mark apply_begin(void)
+{
+    return (struct apply_mark){.settings = settings_preset};
+}
+
+void apply_settle(struct apply *apply)
+{
+    apply->limits = settings_limits(&apply->at.settings);
 }
 
 void apply_set_head(struct apply *apply, struct span tag, uint64_t id)
@@ -179,6 +207,7 @@ enum err apply_entry(struct apply *apply, const struct entry *entry,
     switch (entry->kind) {
     case ENTRY_DATA:
     case ENTRY_IMPORT:
+    case ENTRY_SETTINGS:
         TRY(apply_write(apply, entry, source, effects));
         break;
     case ENTRY_NOOP:

@@ -9,11 +9,13 @@
 
 #include "protocol/change.h"
 #include "protocol/entry.h"
+#include "protocol/settings.h"
 #include "storage/outcomes.h"
 #include "storage/overlay.h"
 #include "storage/tagmap.h"
 
-/* Where the state stands: all of it that is not a table. */
+/* Where the state stands: all of it that is not a table. Before the first entry it is that of
+ * apply_begin. */
 struct apply_mark {
     uint64_t index, term, ts; /* of the last entry applied */
     uint64_t last_id;         /* newest change id */
@@ -23,11 +25,13 @@ struct apply_mark {
     uint8_t cluster[16];
     uint8_t hash[HASH_SIZE]; /* change hash at last_id; zeros at 0 */
     bool founded;            /* record 1 was applied */
+    struct settings settings;
+    uint64_t settings_index; /* of the entry that changed them last; 0: never */
 };
 
 struct apply {
     struct apply_mark at;
-    struct change_limits limits;
+    struct change_limits limits; /* of at.settings: see apply_settle */
     struct outcomes outcomes;
     struct tagmap tags;
     uint64_t *heads; /* last change id of each tag, by its number */
@@ -44,6 +48,12 @@ struct apply_source {
 /* `key` is chance of this process; it decides nothing but where a hash table puts things. */
 void apply_open(struct apply *apply, const uint8_t key[HASH_KEY_SIZE]);
 void apply_close(struct apply *apply);
+
+/* The state of an empty log. */
+struct apply_mark apply_begin(void);
+
+/* `at` was loaded: makes the rest follow. */
+void apply_settle(struct apply *apply);
 
 /* Sets the last id of a tag; for loading. */
 void apply_set_head(struct apply *apply, struct span tag, uint64_t id);

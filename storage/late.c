@@ -46,7 +46,7 @@ enum err late_open(struct late *late, struct shelf *shelf, const char *data_dir,
 {
     char path[PATH_MAX];
     uint8_t key[HASH_KEY_SIZE];
-    struct apply_mark mark = {0};
+    struct apply_mark mark = apply_begin();
     if (snprintf(path, sizeof path, "%s/state.db", data_dir) >= PATH_MAX)
         return ERR_CONFIG;
     enum err err = open_both(late, shelf, path, found, &mark);

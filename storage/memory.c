@@ -29,6 +29,7 @@ enum err memory_load(const char *data, struct state *state, struct apply *apply)
         return ERR_CONFIG;
     TRY(state_open_reader(state, path));
     TRY(state_mark(state, &apply->at));
+    apply_settle(apply);
     TRY(state_outcomes(state, 0, load_outcome, apply));
     TRY(state_tags(state, load_tag, apply));
     log_info(

@@ -46,8 +46,8 @@ static enum err add_outcome(void *owner, const struct outcome *outcome)
 {
     struct rebuild *rebuild = owner;
     struct entry entry;
-    if (outcome->err != ERR_NONE)
-        return ERR_NONE;
+    if (outcome->err != ERR_NONE || outcome->change_count == 0)
+        return ERR_NONE; /* refused, or settings */
     enum err err = find_record(rebuild, outcome->index);
     if (err != ERR_NONE)
         return err == ERR_NOT_FOUND || err == ERR_TRUNCATED ? ERR_CORRUPT : err;

@@ -28,7 +28,13 @@ static const struct schema schema = {
     .checkpoint_pages = 8000,
 };
 
-enum { MARK_SIZE = 7 * 8 + 16 + HASH_SIZE + 1, PRUNE_MAX = 8192 };
+/* Numbers, cluster id, hash, founded, change_ts; then the settings' index and the settings, of
+ * which an older version may have fewer. */
+enum {
+    MARK_FIXED = 8 * 8 + 16 + HASH_SIZE + 1,
+    MARK_SIZE = MARK_FIXED + SETTINGS_COUNT * 8,
+    PRUNE_MAX = 8192
+};
 
 static void encode_mark(const struct apply_mark *mark, uint8_t content[MARK_SIZE])
 {
@@ -39,10 +45,15 @@ static void encode_mark(const struct apply_mark *mark, uint8_t content[MARK_SIZE
     memcpy(content + 64, mark->hash, HASH_SIZE);
     content[64 + HASH_SIZE] = mark->founded;
     save_u64(content + 65 + HASH_SIZE, mark->change_ts);
+    save_u64(content + 73 + HASH_SIZE, mark->settings_index);
+    settings_save(&mark->settings, content + MARK_FIXED);
 }
 
-static void decode_mark(const uint8_t *content, struct apply_mark *mark)
+static enum err decode_mark(struct span whole, struct apply_mark *mark)
 {
+    const uint8_t *content = whole.data;
+    if (whole.size < MARK_FIXED || whole.size > MARK_SIZE)
+        return ERR_CORRUPT;
     mark->index = load_u64(content);
     mark->term = load_u64(content + 8);
     mark->ts = load_u64(content + 16);
@@ -53,6 +64,9 @@ static void decode_mark(const uint8_t *content, struct apply_mark *mark)
     memcpy(mark->hash, content + 64, HASH_SIZE);
     mark->founded = content[64 + HASH_SIZE] != 0;
     mark->change_ts = load_u64(content + 65 + HASH_SIZE);
+    mark->settings_index = load_u64(content + 73 + HASH_SIZE);
+    struct span settings = SPAN(content + MARK_FIXED, whole.size - MARK_FIXED);
+    return settings_load(settings, &mark->settings) == ERR_NONE ? ERR_NONE : ERR_CORRUPT;
 }
 
 static uint32_t outcome_crc(const struct outcome *outcome)
@@ -236,17 +250,15 @@ uint64_t state_applied_index(const char *path)
 enum err state_mark(struct state *state, struct apply_mark *mark)
 {
     bool row;
-    *mark = (struct apply_mark){0};
+    *mark = apply_begin();
     TRY(store_step(&state->store, state->read_mark, &row));
     if (!row)
         return ERR_NONE;
     struct span content = column_blob(state->read_mark, 0);
     uint32_t crc = (uint32_t)column_u64(state->read_mark, 1);
-    bool sound = content.size == MARK_SIZE && hash_crc32c(0, content) == crc;
-    if (sound)
-        decode_mark(content.data, mark);
+    enum err err = hash_crc32c(0, content) == crc ? decode_mark(content, mark) : ERR_CORRUPT;
     sqlite3_reset(state->read_mark);
-    return sound ? ERR_NONE : ERR_CORRUPT;
+    return err;
 }
 
 enum err state_begin(struct state *state)

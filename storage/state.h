@@ -33,7 +33,7 @@ MUST_USE enum err state_remove(const char *path);
 /* The applied index in the file at `path`; 0 if there is none, or it cannot be read. */
 uint64_t state_applied_index(const char *path);
 
-/* Where the state stands; all zero in a fresh file. ERR_CORRUPT. */
+/* Where the state stands; that of apply_begin in a fresh file. ERR_CORRUPT. */
 MUST_USE enum err state_mark(struct state *state, struct apply_mark *mark);
 
 /* A flush: begin, rows, end. On an error before the end the caller stops the node. */

@@ -16,6 +16,10 @@ static void hash_mark(struct statehash *all, const struct apply_mark *mark)
     hash_add_u64(&all->hash, mark->floor);
     hash_add_u64(&all->hash, mark->history);
     hash_add_u64(&all->hash, mark->founded);
+    uint8_t settings[SETTINGS_COUNT * 8];
+    settings_save(&mark->settings, settings);
+    hash_add_u64(&all->hash, mark->settings_index);
+    hash_add(&all->hash, SPAN(settings, sizeof settings));
     hash_add(&all->hash, SPAN(mark->cluster, sizeof mark->cluster));
     hash_add(&all->hash, SPAN(mark->hash, sizeof mark->hash));
 }

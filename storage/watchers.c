@@ -10,6 +10,8 @@ static struct span cluster_of(const struct apply_mark *at)
 static void welcome(struct watchers *watchers, uint32_t neighbour, const struct apply_mark *at)
 {
     struct message message = {.type = MESSAGE_WATCHING};
+    uint8_t settings[SETTINGS_COUNT * 8];
+    settings_save(&at->settings, settings);
     message.watching = (struct message_watching){
         .cluster = cluster_of(at),
         .history = at->history,
@@ -19,6 +21,7 @@ static void welcome(struct watchers *watchers, uint32_t neighbour, const struct 
         .last_id = at->last_id,
         .hash = SPAN(at->hash, HASH_SIZE),
         .outcome_floor = at->floor,
+        .settings = SPAN(settings, sizeof settings),
     };
     enum err err = link_send(watchers->link, neighbour, &message);
     if (err == ERR_NONE)
@@ -68,6 +71,7 @@ void watchers_publish(struct watchers *watchers, const struct apply_mark *at, st
     blob_release(watchers->effects);
     watchers->effects = blob_hold(effects);
     watchers->at = *at;
+    settings_save(&at->settings, watchers->settings);
     watchers->feed = (struct message){.type = MESSAGE_FEED};
     watchers->feed.feed = (struct message_feed){
         .applied_index = at->index,
@@ -76,6 +80,8 @@ void watchers_publish(struct watchers *watchers, const struct apply_mark *at, st
         .cluster = cluster_of(&watchers->at),
         .history = at->history,
         .effects = blob_span(effects),
+        .first_id = at->last_id ? 1 : 0,
+        .settings = SPAN(watchers->settings, sizeof watchers->settings),
     };
     watchers->owed = watchers->all;
 }

@@ -14,7 +14,8 @@ struct watchers {
     uint32_t owed;    /* of them: the last FEED did not go out yet */
     uint32_t waiting; /* asked WATCH, and were not told yet where the state stands */
     struct blob *effects;
-    struct message feed; /* the last one; lends from `effects` and from the mark */
+    uint8_t settings[SETTINGS_COUNT * 8]; /* lent by `feed` */
+    struct message feed;                  /* the last one; lends from `effects` and from the mark */
     struct apply_mark at;
 };
 

@@ -25,6 +25,8 @@ static const struct verb verbs[] = {
      "changeagent dump --file changes.ndjson"},
     {"load", verb_load, "bring a dump into an empty cluster: ids, times and hashes stay",
      "changeagent load changes.ndjson"},
+    {"cluster", verb_cluster, "show or set what the whole cluster agrees on",
+     "changeagent cluster config set retention.min_records=100000 retention.min_age_s=86400"},
     {"bench", verb_bench, "write as fast as it goes, and measure",
      "changeagent bench --outstanding 64 --seconds 5 -o json"},
 };

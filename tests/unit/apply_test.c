@@ -2,6 +2,7 @@
 #include "storage/apply.h"
 
 #include "log_kit.h"
+#include "protocol/wire.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,7 +56,7 @@ static enum err run(struct bench *bench, struct span record)
     bytes_clear(&bench->effects);
     enum err err = apply_entry(&bench->apply, &entry, &source, &bench->effects);
     struct span rest = bytes_span(&bench->effects);
-    if (err == ERR_NONE && entry_is_write(entry.kind)) {
+    if (err == ERR_NONE && entry_is_ask(entry.kind)) {
         assert_true(effect_next(&rest, &bench->effect));
         if (apply_is_outcome(&bench->effect, entry.index)) {
             struct outcome outcome = overlay_outcome(&bench->effect);
@@ -350,6 +351,49 @@ static void the_key_of_the_hash_tables_decides_nothing(void **state)
     bench_close(&b);
 }
 
+/* An entry that changes one setting. */
+static enum err set(struct bench *bench, uint64_t txid, const char *name, uint64_t value)
+{
+    struct bytes body = {0};
+    struct entry entry = {.kind = ENTRY_SETTINGS, .born = bench->apply.at.ts};
+    wire_pack_map(&body, 1);
+    wire_pack_counter(&body, name, value);
+    entry.body = bytes_span(&body);
+    kit_txid(txid, entry.txid);
+    assert_int_equal(run(bench, kit_append(&bench->kit, &entry)), ERR_NONE);
+    bytes_close(&body);
+    return bench->effect.err;
+}
+
+static void settings_change_by_the_log_and_limit_what_comes_after(void **state)
+{
+    struct bench bench;
+    bench_open(&bench, 1);
+    assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
+    put(&bench, 1, 2, "a", "x");
+    assert_int_equal(bench.effect.err, ERR_NONE);
+    assert_int_equal(set(&bench, 2, "limits.changes", 1), ERR_NONE);
+    assert_int_equal(bench.effect.change_count, 0);
+    assert_false(apply_is_commit(&bench.effect));
+    assert_int_equal(bench.apply.at.settings_index, 3);
+    assert_int_equal(bench.apply.at.last_id, 2);
+    put(&bench, 3, 2, "a", "x");
+    assert_int_equal(bench.effect.err, ERR_LIMIT);
+    put(&bench, 4, 1, "a", "x");
+    assert_int_equal(bench.effect.first_id, 3);
+    assert_int_equal(set(&bench, 5, "limits.changes", 0), ERR_LIMIT);
+    assert_int_equal(set(&bench, 6, "no.such", 1), ERR_BAD_REQUEST);
+    assert_int_equal(bench.apply.at.settings_index, 3);
+    assert_int_equal(set(&bench, 7, "limits.changes", 5), ERR_NONE);
+    assert_int_equal(set(&bench, 2, "limits.changes", 1), ERR_NONE); /* told again, not done */
+    assert_int_equal(bench.effect.index, 3);
+    assert_int_equal(bench.apply.at.settings.changes, 5);
+    assert_int_equal(set(&bench, 2, "limits.changes", 3), ERR_TXID_REUSED);
+    put(&bench, 8, 5, "a", "x");
+    assert_int_equal(bench.effect.err, ERR_NONE);
+    bench_close(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +408,7 @@ int main(void)
         cmocka_unit_test(old_outcomes_expire_by_log_time),
         cmocka_unit_test(what_is_not_known_yet_is_refused_or_stops),
         cmocka_unit_test(holes_second_foundings_and_lost_outcomes_stop),
+        cmocka_unit_test(settings_change_by_the_log_and_limit_what_comes_after),
         cmocka_unit_test(the_key_of_the_hash_tables_decides_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

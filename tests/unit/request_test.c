@@ -12,7 +12,8 @@ static struct standing good(void)
                                 .ts = 100,
                                 .last_id = 5,
                                 .history = 3,
-                                .founded = true};
+                                .founded = true,
+                                .settings = settings_preset};
     memset(standing.cluster, 0xab, sizeof standing.cluster);
     return standing;
 }
@@ -170,7 +171,27 @@ TEST(a_write_expires_after_its_time_and_too_many_are_refused)
     session_close(&session);
 }
 
-TEST_MAIN(T(a_put_becomes_a_record_and_is_given_a_born), T(a_put_is_refused_by_name),
+TEST(limits_and_settings_are_those_of_the_cluster)
+{
+    struct standing standing = good();
+    struct message_put put = put_of(1);
+    struct entry entry;
+    standing.settings.put_bytes = put.body.size - 1;
+    struct refusal refusal = request_put(&standing, &put, &entry);
+    CHECK(refusal.err == ERR_LIMIT && strstr(refusal.detail, "limits.put_bytes") != NULL);
+    put.settings = true; /* changes are no settings */
+    CHECK(request_put(&standing, &put, &entry).err == ERR_BAD_REQUEST);
+    bytes_clear(&body);
+    settings_encode(&settings_preset, &body);
+    put.body = bytes_span(&body);
+    CHECK(request_put(&standing, &put, &entry).err == ERR_NONE);
+    CHECK(entry.kind == ENTRY_SETTINGS && entry.change_count == 0);
+    put.import = true;
+    CHECK(request_put(&standing, &put, &entry).err == ERR_BAD_REQUEST);
+}
+
+TEST_MAIN(T(limits_and_settings_are_those_of_the_cluster),
+          T(a_put_becomes_a_record_and_is_given_a_born), T(a_put_is_refused_by_name),
           T(a_list_starts_at_a_number_a_cursor_or_now), T(a_cursor_of_another_log_is_refused),
           T(limits_of_a_list_are_named), T(writes_stand_in_order_and_are_found_by_their_txid),
           T(a_write_expires_after_its_time_and_too_many_are_refused))
