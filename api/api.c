@@ -64,13 +64,17 @@ static ask_handler *const asks[] = {
     [MESSAGE_HELLO] = on_hello,          [MESSAGE_PUT] = writes_put,
     [MESSAGE_GET] = reads_get,           [MESSAGE_LIST] = reads_list,
     [MESSAGE_HEAD] = reads_head,         [MESSAGE_STATUS] = reads_status,
-    [MESSAGE_SETTINGS] = reads_settings,
+    [MESSAGE_SETTINGS] = reads_settings, [MESSAGE_NODE] = operate_node,
 };
 
 static void on_ask(void *owner, const struct door_route *route, const struct message *message)
 {
+    struct api *api = owner;
     assert(message->type < COUNT_OF(asks) && asks[message->type] != NULL);
-    asks[message->type](owner, route, message);
+    if (api->operate.stopping && message->type != MESSAGE_STATUS)
+        operate_refuse(api, route, message->request);
+    else
+        asks[message->type](owner, route, message);
 }
 
 static void on_refuse(void *owner, const struct door_route *route, uint64_t request, enum err err,
@@ -196,6 +200,7 @@ static void on_consensus_up(void *owner, uint32_t neighbour)
     struct api *api = owner;
     struct message message = {.type = MESSAGE_FOLLOW_LEADER};
     link_tell(&api->consensus, 0, &message);
+    operate_consensus_up(api);
 }
 
 static void on_view_up(void *owner, uint32_t neighbour)
@@ -222,7 +227,8 @@ static void on_keeper_down(void *owner, uint32_t neighbour)
  */
 
 static link_handler *const consensus_handlers[MESSAGE_TYPE_MAX] = {
-    ON(LEADER_IS, standing_on_leader), ON(REFUSED, on_refused), ON(COUNTED, on_counted)};
+    ON(LEADER_IS, standing_on_leader), ON(REFUSED, on_refused), ON(COUNTED, on_counted),
+    ON(TRANSFERRED, operate_transferred)};
 static link_handler *const view_handlers[MESSAGE_TYPE_MAX] = {
     ON(WATCHING, standing_on_watching), ON(FEED, standing_on_feed), ON(OUTCOMES_ARE, on_outcomes)};
 static link_handler *const keeper_handlers[MESSAGE_TYPE_MAX] = {
@@ -240,6 +246,7 @@ static void on_flush(void *owner)
     if (api->waits.count > 0)
         reads_wake(api);
     writes_flush(api);
+    operate_flush(api);
 }
 
 static void on_expire(void *owner)
@@ -248,6 +255,7 @@ static void on_expire(void *owner)
     standing_judge(api);
     writes_expire(api);
     reads_expire(api);
+    operate_expire(api);
 }
 
 static bool is_loopback(const char *endpoint)
@@ -339,4 +347,5 @@ const struct service api_service = {
     .options = options,
     .open = api_open,
     .close = api_close,
+    .stop = operate_stop,
 };

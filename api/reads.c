@@ -214,6 +214,8 @@ static void answer_status_now(struct api *api, struct wait *wait)
     pack_part(&processes, "storage", &wait->tallied);
     answer_status(&api->standing, api->base.name, &api->texts, &answer);
     answer.status_is.processes = bytes_span(&processes);
+    answer.status_is.drained = api->operate.drained;
+    answer.status_is.ready = operate_ready(api);
     api_answer(api, &wait->route, wait->request, &answer);
     waits_remove(&api->waits, wait);
 }

@@ -1,6 +1,6 @@
 /* shell.h - the struct of the api process, shared by the files of its shell:
  * api.c opens it, standing.c keeps what is known of the node, writes.c carries puts, reads.c
- * everything that is read. */
+ * everything that is read, operate.c what an operator asks. */
 #ifndef API_SHELL_H
 #define API_SHELL_H
 
@@ -10,6 +10,17 @@
 #include "api/waits.h"
 #include "common/service.h"
 #include "protocol/link.h"
+
+/* Who leads, and when this ends (operate.c). */
+struct operate {
+    bool drained, heard; /* heard: consensus said once whether it is */
+    bool waits;          /* an operator's ask, for TRANSFERRED */
+    struct door_route route;
+    uint64_t request, due_ms;
+    struct message_transfer asked;
+    bool stopping, hands_over;
+    uint64_t stop_due_ms, hand_over_due_ms;
+};
 
 struct api {
     struct service_base base;
@@ -21,6 +32,7 @@ struct api {
     struct standing standing;
     struct session session;
     struct waits waits;
+    struct operate operate;
     struct feed feed;
     struct answer_texts texts;
     struct bytes proposals; /* of this turn */
@@ -67,6 +79,18 @@ void writes_expire(struct api *api);
 void writes_flush(struct api *api);
 /* The hash of a known outcome came (a write answered from the outcome table). */
 void writes_page(struct api *api, struct wait *wait, const struct message_page *page);
+
+/* ---- operate.c ---- */
+void operate_node(struct api *api, const struct door_route *route, const struct message *message);
+enum err operate_transferred(void *owner, uint32_t neighbour, const struct message *message);
+void operate_consensus_up(struct api *api);
+void operate_consensus_lost(struct api *api);
+void operate_learn(struct api *api, bool drained); /* LEADER_IS said so */
+bool operate_ready(const struct api *api);         /* new work may be sent here */
+void operate_stop(void *owner);                    /* SIGTERM */
+void operate_refuse(struct api *api, const struct door_route *route, uint64_t request);
+void operate_expire(struct api *api);
+void operate_flush(struct api *api);
 
 /* ---- reads.c ---- */
 void reads_get(struct api *api, const struct door_route *route, const struct message *message);

@@ -42,6 +42,7 @@ enum err standing_on_leader(void *owner, uint32_t neighbour, const struct messag
     standing->commit_index = is->commit_index;
     standing->leader_commit = is->leader_commit;
     standing->last_index = is->last_index;
+    operate_learn(api, is->drained);
     copy_text(standing->role, sizeof standing->role, is->role);
     copy_text(standing->waits_for, sizeof standing->waits_for, is->waits_for);
     if (is->leader != 0)
@@ -122,6 +123,7 @@ void standing_consensus_lost(void *owner, uint32_t neighbour)
     struct api *api = owner;
     api->standing.consensus_up = false;
     api->standing.leader = 0;
+    operate_consensus_lost(api);
     copy_text(api->standing.role, sizeof api->standing.role, SPAN("unknown", 7));
 }
 

@@ -207,6 +207,7 @@ enum ca_code ca_head(struct ca *ca, struct ca_head *head);
 struct ca_status {
     char node[40], name[72], role[20], leader[40], cluster[40], history[20], chain[68];
     char waits_for[516];
+    bool drained, ready; /* ready: new work may be sent there */
     uint64_t term, commit_index, applied_index, last_index, first_id, last_id, outcome_floor;
     void *processes; /* msgpack map process -> counter -> number; NULL if none */
     size_t processes_size;
@@ -238,6 +239,24 @@ enum ca_code ca_settings(struct ca *ca, struct ca_settings *settings);
  * result bears id 0. CA_REFUSED: no such setting, or a value it cannot have. */
 enum ca_code ca_settings_set(struct ca *ca, const struct ca_setting *settings, size_t count,
                              struct ca_result *result);
+
+/* ---- operating -------------------------------------------------------------------------- */
+
+struct ca_node {
+    char leader[40]; /* id of the leader now; empty: none is known */
+    uint64_t term, took_ms;
+    bool drained;
+};
+
+/* Lets the node with this id lead, or with NULL the voter that has most of the log; asks the
+ * endpoints until it meets the leader. CA_OK: `node` says who leads. CA_NOT_FOUND: no such
+ * voter, or no other. CA_REFUSED: E_DRAINED. CA_TIMEOUT: that node is dead or too far behind;
+ * the leader stays. */
+enum ca_code ca_transfer(struct ca *ca, const char *to, struct ca_node *node);
+
+/* Drained, the node at this endpoint gives up the lead, takes it only where nobody else can, and
+ * is not `ready`; it goes on serving. Ends with false, or when the node is restarted. */
+enum ca_code ca_drain(struct ca *ca, int slot, bool on, struct ca_node *node);
 
 /* ---- following -------------------------------------------------------------------------- */
 

@@ -221,6 +221,8 @@ static enum err take_status(void *into, const struct message *answer)
         .first_id = is->first_id,
         .last_id = is->last_id,
         .outcome_floor = is->outcome_floor,
+        .drained = is->drained,
+        .ready = is->ready,
     };
     COPY_FIELD(status, is, node);
     COPY_FIELD(status, is, name);

@@ -30,6 +30,8 @@
     X(ERR_NOT_LEADER, "E_NOT_LEADER", true, NONE, "this node does not lead; ask that one")         \
     X(ERR_NOT_READY, "E_NOT_READY", true, NONE, "the node is starting; send again or ask another") \
     X(ERR_BEHIND, "E_BEHIND", true, NONE, "this node lags behind; send again or ask another")      \
+    X(ERR_DRAINED, "E_DRAINED", false, NONE,                                                       \
+      "the node is drained; undrain it first, or name another")                                    \
     X(ERR_TIMEOUT, "E_TIMEOUT", true, NONE, "no answer in time; send again")                       \
     X(ERR_OPEN, "E_OPEN", true, OPEN,                                                              \
       "the outcome is not known yet; retry with the same txid and born")                           \

@@ -150,9 +150,9 @@ static enum err on_count(void *owner, uint32_t neighbour, const struct message *
 
 /* ---- handing over ---------------------------------------------------------------------------- */
 
-static void begin_transfer(void *owner, uint64_t to)
+static void on_handover(void *owner, enum raft_input_kind kind, uint64_t number)
 {
-    feed(owner, (struct raft_input){.kind = INPUT_TRANSFER, .number = to});
+    feed(owner, (struct raft_input){.kind = kind, .number = number});
 }
 
 static enum err on_transfer(void *owner, uint32_t neighbour, const struct message *message)
@@ -357,7 +357,7 @@ static enum err consensus_open(void *owner)
     self->handover = (struct handover){.raft = self->raft,
                                        .link = &self->front,
                                        .loop = &base->loop,
-                                       .begin = begin_transfer,
+                                       .input = on_handover,
                                        .owner = self};
     TRY(service_ipc(base, "consensus.ipc", front));
     TRY(link_bind(&self->front, &base->loop, base->context, front, &front_rules, self));

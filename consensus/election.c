@@ -32,7 +32,7 @@ static bool elected(const struct raft *raft)
 static void restart_hurried(struct raft *raft)
 {
     state_restart_election(raft);
-    if (raft->hurry == 0)
+    if (raft->hurry == 0 || state_drained(raft))
         return;
     raft->hurry--;
     uint64_t spread = RAFT_HURRY_MAX_MS - RAFT_HURRY_MIN_MS + 1;
@@ -108,9 +108,19 @@ static void owe_vote(struct raft *raft, const struct raft_input *in, bool grante
     };
 }
 
+/* A candidate that lacks entries of this log cannot win: drained or not, this node may have to. */
+static void stand_soon(struct raft *raft)
+{
+    uint64_t due = raft->now_ms + RAFT_HURRY_MIN_MS;
+    if (state_drained(raft) && due < raft->election_due_ms)
+        raft->election_due_ms = due;
+}
+
 static bool grants(struct raft *raft, const struct message *message)
 {
     const struct message_vote *vote = &message->vote;
+    if (!log_is_enough(raft, vote))
+        stand_soon(raft);
     if (vote->pre)
         return vote->candidate_term > raft->term && log_is_enough(raft, vote);
     if (vote->candidate_term > raft->term) {
@@ -176,7 +186,7 @@ void election_link_down(struct raft *raft, const struct raft_input *in)
     raft->loose = true;
     raft->hurry = RAFT_HURRIES;
     raft->epoch++;
-    if (raft->role != ROLE_FOLLOWER)
+    if (raft->role != ROLE_FOLLOWER || state_drained(raft))
         return;
     uint64_t spread = RAFT_HINT_MAX_MS - RAFT_HINT_MIN_MS + 1;
     uint64_t due = raft->now_ms + RAFT_HINT_MIN_MS + state_chance(raft, spread);

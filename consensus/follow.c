@@ -271,6 +271,7 @@ static void send_answer(struct raft *raft, bool ok)
     answer->round = raft->ack_round;
     answer->ok = ok;
     answer->wall_ns = raft->wall_ns;
+    answer->drained = raft->drained;
     if (ok) {
         answer->match_index = raft->verified < raft->stored ? raft->verified : raft->stored;
     } else {

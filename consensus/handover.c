@@ -4,7 +4,7 @@
 #include "common/keys.h"
 #include "common/log.h"
 
-enum { ASKED_MS = 2500, STOP_MS = 1500, AGAIN_MS = 50 };
+enum { ASKED_MS = 2500, STOP_MS = 1500, AGAIN_MS = 50, DRAIN_ON = 1 };
 
 static void tell(struct handover *handover, uint32_t neighbour, enum err err)
 {
@@ -46,16 +46,26 @@ static void begin(struct handover *handover, uint64_t to, uint64_t most_ms)
     handover->began_ms = handover->loop->now_ms;
     handover->due_ms = handover->began_ms + most_ms;
     handover->again_ms = UINT64_MAX;
-    handover->begin(handover->owner, to);
+    handover->input(handover->owner, INPUT_TRANSFER, to);
+}
+
+static void set_drained(struct handover *handover, bool on)
+{
+    log_info(on ? "drained" : "undrained");
+    handover->input(handover->owner, INPUT_DRAIN, on);
 }
 
 void handover_ask(struct handover *handover, uint32_t neighbour, const struct message_transfer *ask)
 {
     struct raft_status status;
+    if (ask->drain != 0)
+        set_drained(handover, ask->drain == DRAIN_ON);
     raft_status(handover->raft, &status);
     bool leads = status.role == ROLE_LEADER, same = ask->leave || ask->to == handover->to;
     bool done = leads ? ask->to == status.node : ask->leave;
-    if (handover->running && !same) {
+    if (ask->drain != 0 && !ask->leave) {
+        tell(handover, neighbour, ERR_NONE);
+    } else if (handover->running && !same) {
         tell(handover, neighbour, ERR_BUSY);
     } else if (handover->running) {
         handover->waits[neighbour] = true; /* the same wish: one answer for both */
@@ -85,7 +95,7 @@ void handover_kept(struct handover *handover, enum err err)
 {
     if (!handover->running)
         return;
-    if (err == ERR_NOT_READY)
+    if (err == ERR_NOT_READY || err == ERR_BUSY)
         handover->again_ms = handover->loop->now_ms + AGAIN_MS;
     else
         finish(handover, err);
@@ -104,7 +114,7 @@ bool handover_flush(struct handover *handover)
         finish(handover, ERR_TIMEOUT);
     else if (now >= handover->again_ms) {
         handover->again_ms = UINT64_MAX;
-        handover->begin(handover->owner, handover->to);
+        handover->input(handover->owner, INPUT_TRANSFER, handover->to);
     }
     return handover->stopping && !handover->running;
 }

@@ -1,8 +1,8 @@
 /* handover.h - who asked that this node leads no more, and what they are told.
  *
  * The hand-over itself is the core's (transfer.h); whether it came about is seen
- * in the core's status. One for which no voter is ready yet is asked of the core
- * again until its time is over. */
+ * in the core's status. One for which no voter is ready yet, or that another
+ * one is in the way of, is asked of the core again until its time is over. */
 #ifndef CONSENSUS_HANDOVER_H
 #define CONSENSUS_HANDOVER_H
 
@@ -15,7 +15,8 @@ struct handover {
     const struct raft *raft;
     struct link *link; /* of the neighbours that ask */
     struct loop *loop;
-    void (*begin)(void *owner, uint64_t to); /* INPUT_TRANSFER for the core */
+    /* INPUT_TRANSFER and INPUT_DRAIN for the core. */
+    void (*input)(void *owner, enum raft_input_kind kind, uint64_t number);
     void *owner;
 
     /* private */

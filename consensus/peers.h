@@ -40,6 +40,7 @@ struct peer {
     uint64_t rewound;    /* refusals of rounds up to this one were dealt with */
     int64_t clock_ahead; /* its wall clock minus ours, ns */
     bool has_clock;
+    bool drained; /* it said that it shall not lead */
 
     /* older entries, from storage */
     uint64_t fetch_ticket, fetch_due_ms; /* ticket 0: none asked */

@@ -40,7 +40,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = ignore,            [ON_MET] = ignore,                 [ON_NOTE] = ignore,
         [ON_NOTED] = ignore,           [ON_VOTE] = ignore,                [ON_VOTED] = ignore,
         [ON_APPEND] = ignore,          [ON_APPENDED] = ignore,            [ON_FORWARD] = ignore,
-        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = ignore,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
     },
     [ROLE_FOUNDING] = {
         [ON_TICK] = bootstrap_tick,    [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -51,7 +51,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = bootstrap_met,          [ON_NOTE] = bootstrap_note,
         [ON_NOTED] = bootstrap_noted,  [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
-        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = ignore,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
     },
     [ROLE_OUTSIDE] = {
         [ON_TICK] = ignore,            [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -62,7 +62,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = ignore,
         [ON_NOTED] = ignore,           [ON_VOTE] = ignore,                [ON_VOTED] = ignore,
         [ON_APPEND] = ignore,          [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
-        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = ignore,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
     },
     [ROLE_FOLLOWER] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -73,7 +73,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = bootstrap_again,
         [ON_NOTED] = ignore,           [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
-        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = transfer_timeout_now,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = transfer_timeout_now,
     },
     [ROLE_PRECANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -84,7 +84,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = bootstrap_again,
         [ON_NOTED] = bootstrap_noted,  [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
-        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = ignore,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
     },
     [ROLE_CANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -95,7 +95,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = bootstrap_again,
         [ON_NOTED] = ignore,           [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
-        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_TIMEOUT_NOW] = ignore,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
     },
     [ROLE_LEADER] = {
         [ON_TICK] = replication_tick,  [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -106,7 +106,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = bootstrap_again,
         [ON_NOTED] = ignore,           [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = replication_appended, [ON_FORWARD] = proposals_forward,
-        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_asked, [ON_TIMEOUT_NOW] = ignore,
+        [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_asked, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
     },
 };
 /* clang-format on */
@@ -126,6 +126,7 @@ static const enum raft_column columns[INPUT_COUNT] = {
     [INPUT_LINK_DOWN] = ON_LINK_DOWN,
     [INPUT_HINT] = ON_HINT,
     [INPUT_TRANSFER] = ON_TRANSFER,
+    [INPUT_DRAIN] = ON_DRAIN,
     [INPUT_FLUSH] = ON_FLUSH,
 };
 

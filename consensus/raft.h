@@ -72,6 +72,7 @@ enum raft_input_kind {
     INPUT_LINK_DOWN,    /* slot */
     INPUT_HINT,         /* voter: another server may be there, or has another endpoint */
     INPUT_TRANSFER,     /* number: node id that shall lead; 0: whoever has most of the log */
+    INPUT_DRAIN,        /* number: 1 this node shall not lead while another can, 0 it may again */
     INPUT_FLUSH,        /* once per turn, after everything else */
     INPUT_COUNT
 };
@@ -155,6 +156,7 @@ struct raft_status {
     uint64_t node, incarnation;
     uint64_t commit_index, leader_commit; /* own; newest learned from a leader */
     uint64_t last_index, stored_index, applied_index;
+    bool drained;
     bool has_cluster;
     uint8_t cluster[CLUSTER_ID_SIZE];
     uint64_t history;

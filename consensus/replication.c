@@ -92,6 +92,7 @@ void replication_tick(struct raft *raft, const struct raft_input *in)
         return;
     }
     transfer_tick(raft);
+    transfer_drain_tick(raft);
     if (shedding)
         return;
     for (uint32_t i = 0; i < raft->peers.count; i++) {
@@ -158,6 +159,7 @@ void replication_appended(struct raft *raft, const struct raft_input *in)
     peer->heard_ms = raft->now_ms;
     peer->clock_ahead = (int64_t)(answer->wall_ns - raft->wall_ns);
     peer->has_clock = true;
+    peer->drained = answer->drained;
     proposals_judge_clock(raft);
     if (answer->ok)
         take_match(raft, peer, answer);

@@ -22,12 +22,13 @@ void report_leader(const struct raft_status *status, char cluster[REPORT_CLUSTER
     is->last_index = status->stored_index;
     is->cluster = SPAN_TEXT(cluster);
     is->waits_for = SPAN_TEXT(status->waits_for);
+    is->drained = status->drained;
 }
 
 bool report_differs(const struct raft_status *a, const struct raft_status *b)
 {
     return a->epoch != b->epoch || a->role != b->role || a->term != b->term ||
-           a->leader != b->leader || a->has_cluster != b->has_cluster ||
+           a->leader != b->leader || a->has_cluster != b->has_cluster || a->drained != b->drained ||
            strcmp(a->waits_for, b->waits_for) != 0;
 }
 

@@ -219,10 +219,17 @@ uint64_t state_chance(struct raft *raft, uint64_t below)
     return (z ^ z >> 31) % below;
 }
 
+bool state_drained(const struct raft *raft)
+{
+    return raft->drained && state_members(raft)->count > 1;
+}
+
 void state_restart_election(struct raft *raft)
 {
     uint64_t spread = raft->election_max_ms - raft->election_min_ms + 1;
     raft->election_due_ms = raft->now_ms + raft->election_min_ms + state_chance(raft, spread);
+    if (state_drained(raft))
+        raft->election_due_ms += RAFT_DRAINED_TIMES * raft->election_max_ms;
 }
 
 void state_truncate(struct raft *raft, uint64_t index)

@@ -28,6 +28,7 @@ enum {
     RAFT_HURRIES = 6,       /* tries after LINK_DOWN that do not wait a whole election timeout */
     RAFT_HURRY_MIN_MS = 50, /* for the next of them */
     RAFT_HURRY_MAX_MS = 150,
+    RAFT_DRAINED_TIMES = 5,       /* so many election timeouts later a drained node stands */
     RAFT_NOBODY = RAFT_PEERS_MAX, /* as leader slot */
     RAFT_SELF = RAFT_PEERS_MAX + 1,
 };
@@ -50,6 +51,7 @@ enum raft_column {
     ON_LINK_DOWN,
     ON_HINT,
     ON_TRANSFER,
+    ON_DRAIN,
     ON_FLUSH,
     ON_MEET,
     ON_MET,
@@ -139,6 +141,8 @@ struct raft {
     bool loose;             /* stickiness ended by LINK_DOWN of the leader */
     uint32_t hurry;         /* short election timeouts left after it */
     uint64_t transfer_term; /* the term this node was told to campaign for */
+    bool drained;           /* it leads only where nobody else does */
+    uint64_t drain_due_ms;  /* as leader: tried again to hand over */
     bool asked;             /* VOTE of this candidacy went out */
     uint32_t votes;         /* bit per position in the active configuration */
 
@@ -222,6 +226,7 @@ bool state_counts(const struct raft *raft, uint32_t slot, const struct peer_head
 void state_step_down(struct raft *raft);
 void state_set_leader(struct raft *raft, uint32_t slot);
 void state_restart_election(struct raft *raft); /* a new random timeout from now */
+bool state_drained(const struct raft *raft);    /* and there are others to lead */
 uint64_t state_chance(struct raft *raft, uint64_t below);
 
 /* Truncates log, marks and configurations alike. */

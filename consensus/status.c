@@ -133,6 +133,7 @@ void raft_status(const struct raft *raft, struct raft_status *status)
         .last_index = raft->log.last,
         .stored_index = raft->stored,
         .applied_index = raft->applied,
+        .drained = raft->drained,
         .has_cluster = members->count > 0,
         .history = members->history,
         .counters = raft->counters,

@@ -47,7 +47,7 @@ static uint32_t choose(const struct raft *raft)
     uint32_t best = RAFT_NOBODY;
     for (uint32_t i = 0; i < raft->peers.count; i++) {
         const struct peer *peer = &raft->peers.at[i];
-        if (answers(raft, peer) &&
+        if (answers(raft, peer) && !peer->drained &&
             (best == RAFT_NOBODY || peer->match > raft->peers.at[best].match))
             best = i;
     }
@@ -73,6 +73,8 @@ enum err transfer_begin(struct raft *raft, uint64_t node)
         return node != 0 ? ERR_NOT_FOUND : ERR_NOT_READY;
     if (!answers(raft, &raft->peers.at[target]))
         return ERR_NOT_READY;
+    if (raft->peers.at[target].drained)
+        return ERR_DRAINED;
     raft->transfer = (struct transfer){
         .running = true,
         .target = target,
@@ -94,6 +96,24 @@ void transfer_asked(struct raft *raft, const struct raft_input *in)
 void transfer_refused(struct raft *raft, const struct raft_input *in)
 {
     tell_kept(raft, ERR_NO_LEADER);
+}
+
+/* Whoever leads goes on until another one does: what is drained may be all that is left. */
+void transfer_drain(struct raft *raft, const struct raft_input *in)
+{
+    raft->drained = in->number != 0;
+    raft->drain_due_ms = raft->now_ms;
+    if (raft->role != ROLE_LEADER)
+        state_restart_election(raft);
+}
+
+void transfer_drain_tick(struct raft *raft)
+{
+    if (!state_drained(raft) || raft->transfer.running || raft->now_ms < raft->drain_due_ms)
+        return;
+    raft->drain_due_ms = raft->now_ms + RAFT_DRAINED_TIMES * raft->election_max_ms;
+    if (transfer_begin(raft, 0) != ERR_NONE) /* nobody can lead yet: no write waited for it */
+        raft->drain_due_ms = raft->now_ms + raft->heartbeat_ms;
 }
 
 void transfer_hold(struct raft *raft, uint32_t slot, const struct peer_head *head,
@@ -156,7 +176,7 @@ void transfer_timeout_now(struct raft *raft, const struct raft_input *in)
     if (raft->log.last != message->timeout_now.last_index ||
         raftlog_last_term(&raft->log) != message->timeout_now.last_term)
         return;
-    if (raft->self < 0 || !state_settled(raft) || durable_stalls(raft))
+    if (raft->self < 0 || raft->drained || !state_settled(raft) || durable_stalls(raft))
         return;
     raft->transfer_term = raft->term + 1;
     election_campaign(raft);

@@ -154,6 +154,8 @@ static json_t *status_json(const char *endpoint, const struct ca_status *status)
         "waits_for", status->waits_for);
     if (object == NULL)
         object = json_object(); /* a text of the server's was not UTF-8 */
+    json_object_set_new(object, "drained", json_boolean(status->drained));
+    json_object_set_new(object, "ready", json_boolean(status->ready));
     json_object_set_new(object, "processes", processes_json(status));
     return object;
 }
@@ -267,6 +269,22 @@ void print_head(const struct ca_head *head, enum output output)
          output);
 }
 
+void print_node(const struct ca_node *node, enum output output)
+{
+    if (output != OUTPUT_TABLE) {
+        dump(json_pack("{s:s, s:I, s:I, s:b}", "leader", node->leader, "term",
+                       (json_int_t)node->term, "took_ms", (json_int_t)node->took_ms, "drained",
+                       node->drained),
+             output);
+        return;
+    }
+    printf("leader %s, term %llu", node->leader[0] != 0 ? node->leader : "-",
+           (unsigned long long)node->term);
+    if (node->took_ms > 0)
+        printf(", handed over in %llu ms", (unsigned long long)node->took_ms);
+    printf("%s\n", node->drained ? ", drained" : "");
+}
+
 void print_statuses_begin(enum output output, bool many)
 {
     if (output == OUTPUT_TABLE)
@@ -300,6 +318,8 @@ void print_status(const char *endpoint, const struct ca_status *status, enum out
            status->chain, endpoint);
     if (status->waits_for[0] != 0)
         printf("  waits for: %s\n", status->waits_for);
+    if (status->drained)
+        printf("  drained: it leads only where nobody else can\n");
 }
 
 void print_status_failed(const char *endpoint, const struct ca_error *error, enum output output)

@@ -1,0 +1,146 @@
+/* leader.c - the verbs leader and node: who leads, and which node shall not. */
+#include "cmd/changeagent/print.h"
+#include "cmd/changeagent/verbs.h"
+
+#include "common/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LOOK_MS = 2000, AGAIN_MS = 50 };
+
+/* Where the node of a word is: its endpoint's slot, and its id. */
+struct place {
+    int slot;
+    char id[40], name[72];
+};
+
+static int usage(const char *what)
+{
+    fprintf(stderr, "changeagent: %s\n", what);
+    return EXIT_USAGE;
+}
+
+/* One endpoint that does not answer must not hold up the search for another. */
+static enum ca_code open_patient(const struct args *args, struct ca **ca)
+{
+    struct args quick = *args;
+    quick.timeout_ms = args->timeout_ms > 0 ? args->timeout_ms : LOOK_MS;
+    return args_open(&quick, NULL, ca);
+}
+
+/* A word is the name or the id of a node, or its endpoint. */
+static bool find_place(struct ca *ca, const struct args *args, const char *word,
+                       struct place *place)
+{
+    for (uint32_t slot = 0; slot < args->endpoints.count; slot++) {
+        struct ca_status status;
+        bool told = ca_status(ca, (int)slot, &status) == CA_OK;
+        bool is_it = told && (strcmp(word, status.name) == 0 || strcmp(word, status.node) == 0 ||
+                              strcmp(word, args->endpoints.at[slot]) == 0);
+        place->slot = (int)slot;
+        snprintf(place->id, sizeof place->id, "%s", status.node);
+        snprintf(place->name, sizeof place->name, "%s", status.name);
+        ca_status_close(&status);
+        if (is_it)
+            return true;
+    }
+    fprintf(stderr,
+            "changeagent: no node at these endpoints is called '%s'; changeagent status "
+            "--all shows names and ids\n",
+            word);
+    return false;
+}
+
+/* An id of a node whose endpoint was not given is fine for `leader transfer`: the cluster knows. */
+static const char *id_of(const struct args *args, const char *word, struct place *place)
+{
+    struct ca *ca;
+    if (word == NULL)
+        return NULL;
+    if (open_patient(args, &ca) != CA_OK)
+        return word;
+    bool found = find_place(ca, args, word, place);
+    ca_close(ca);
+    return found ? place->id : word;
+}
+
+int verb_leader(const struct args *args)
+{
+    struct ca_node node;
+    struct place place = {0};
+    struct ca *ca;
+    if (args->word_count < 1 || args->word_count > 2 || strcmp(args->words[0], "transfer") != 0)
+        return usage("leader transfer [NODE]: NODE is a name, an id or an endpoint");
+    const char *to = id_of(args, args->word_count == 2 ? args->words[1] : NULL, &place);
+    if (args_open(args, NULL, &ca) != CA_OK)
+        return EXIT_USAGE;
+    int code = EXIT_OK;
+    if (ca_transfer(ca, to, &node) == CA_OK)
+        print_node(&node, args->output);
+    else
+        code = args_fail(ca_last_error(ca));
+    ca_close(ca);
+    return print_flush() ? code : EXIT_SYSTEM;
+}
+
+/* ---- node -------------------------------------------------------------------------------------
+ */
+
+static int drain(struct ca *ca, const struct args *args, int slot, bool on)
+{
+    struct ca_node node;
+    if (ca_drain(ca, slot, on, &node) != CA_OK)
+        return args_fail(ca_last_error(ca));
+    print_node(&node, args->output);
+    return EXIT_OK;
+}
+
+/* For probes of load balancers, and for scripts that wait until a node is back. */
+static int is_ready(struct ca *ca, const struct args *args, int slot)
+{
+    uint64_t until_ms = clock_now_ms() + args->block_ms;
+    struct ca_status status;
+    bool ready;
+    do {
+        ready = ca_status(ca, slot, &status) == CA_OK && status.ready;
+        if (!ready && clock_now_ms() < until_ms)
+            ca_poll(ca, AGAIN_MS);
+        if (!ready && status.node[0] == 0 && args->block_ms == 0)
+            return args_fail(ca_last_error(ca));
+        if (!ready && clock_now_ms() >= until_ms)
+            fprintf(stderr, "changeagent: not ready%s%s%s\n", status.drained ? ": drained" : "",
+                    status.waits_for[0] != 0 ? ": it waits for " : "", status.waits_for);
+        ca_status_close(&status);
+    } while (!ready && clock_now_ms() < until_ms);
+    return ready ? EXIT_OK : EXIT_REFUSED;
+}
+
+static int act(struct ca *ca, const struct args *args, int slot)
+{
+    const char *action = args->words[0];
+    if (strcmp(action, "ready") == 0)
+        return is_ready(ca, args, slot);
+    return drain(ca, args, slot, strcmp(action, "drain") == 0);
+}
+
+static bool is_action(const char *word)
+{
+    return strcmp(word, "drain") == 0 || strcmp(word, "undrain") == 0 || strcmp(word, "ready") == 0;
+}
+
+int verb_node(const struct args *args)
+{
+    struct place place = {0};
+    struct ca *ca;
+    if (args->word_count < 1 || args->word_count > 2 || !is_action(args->words[0]))
+        return usage("node drain|undrain|ready [NODE]: NODE is a name, an id or an endpoint");
+    if (args->word_count == 1 && args->endpoints.count != 1)
+        return usage("several endpoints are given: say which node is meant");
+    if ((args->word_count == 1 ? args_open(args, NULL, &ca) : open_patient(args, &ca)) != CA_OK)
+        return EXIT_USAGE;
+    bool found = args->word_count == 1 || find_place(ca, args, args->words[1], &place);
+    int code = found ? act(ca, args, place.slot) : EXIT_NOT_FOUND;
+    ca_close(ca);
+    return print_flush() ? code : EXIT_SYSTEM;
+}
