@@ -4,7 +4,7 @@
 # make docs       docs/protocol-inner.md from the message table
 # make format     clang-format in place
 # make clean
-# A variant (san, tsan, cov) is the same tree built elsewhere with other flags.
+# A variant (san, tsan, cov, rig) is the same tree built elsewhere with other flags.
 
 VARIANT ?= plain
 OUT     := build/$(VARIANT)
@@ -14,6 +14,7 @@ FLAGS_plain := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 FLAGS_san   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_tsan  := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_cov   := -O0 -g --coverage
+FLAGS_rig   := $(FLAGS_plain) -DSEGMENT_ENTRIES=200
 
 CFLAGS_ALL := -std=gnu17 -I. -D_GNU_SOURCE -pthread -Wall -Wextra -Werror -Wshadow -Wvla \
 	-Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wno-unused-parameter \

@@ -10,8 +10,13 @@
 #include "protocol/entry.h"
 #include "storage/store.h"
 
+/* One value a cluster; the fault rigs are built with a small one. */
+#ifndef SEGMENT_ENTRIES
+#define SEGMENT_ENTRIES 131072
+#endif
+
 enum {
-    SEGMENT_ENTRIES_MAX = 131072,
+    SEGMENT_ENTRIES_MAX = SEGMENT_ENTRIES,
     SEGMENT_BYTES_MAX = 64 << 20, /* the record that reaches this is the last one */
     SEGMENT_NAME_MAX = 64,
 };

@@ -130,14 +130,14 @@ def put_until_done(endpoint, text, seconds=20):
 class Load:
     """Clients that write through the library until told to stop, each with its history."""
 
-    def __init__(self, directory, nodes, clients=4, rate=0, count=0, name="c"):
+    def __init__(self, directory, nodes, clients=4, rate=0, count=0, name="c", size=0):
         self.processes, self.paths = [], []
         apis = [node.places()["api"] for node in nodes]
         for slot in range(clients):
             turn = slot % len(apis)
             path = os.path.join(directory, "history-%s%d.ndjson" % (name, slot))
             argv = [LOAD, "--endpoints", ",".join(apis[turn:] + apis[:turn]), "--client", "%s%d" % (name, slot),
-                    "--rate", str(rate), "--count", str(count), "--tag", "t%d" % slot]
+                    "--rate", str(rate), "--count", str(count), "--tag", "t%d" % slot, "--bytes", str(size)]
             with open(path, "w") as out:
                 self.processes.append(subprocess.Popen(argv, stdout=out))
             self.paths.append(path)

@@ -1,0 +1,293 @@
+#!/usr/bin/python3
+"""Power cuts on disks that drop what was not synced, until the count is reached or a promise is broken.
+
+  powercut.py cluster --cuts N [--seed S]   real clusters of three nodes: one, two or all of them are cut
+  powercut.py storage --cuts N [--seed S]   one storage process under a scripted consensus (drive.c)
+  powercut.py quick                         a few of both
+
+Writes are in flight at every cut, segments are short, so that files begin, are sealed and are truncated all
+the time. A cut drops all that is volatile, or leaves a random part of its 4 KiB blocks or its sectors; before
+two of three cuts the kernel is first made to write what is dirty, without one sync coming to its end.
+Ends with `N passed, N failed`; a machine without root, FUSE or loop devices skips all of it.
+"""
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.realpath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "cluster")]
+import harness  # noqa: E402
+import powerdisk  # noqa: E402
+
+EVENTS = ("segment_begun", "segment_sealed", "segment_removed", "segment_dropped", "log_cut", "index_rebuilt")
+MODES = ("none", "pages", "sectors")
+BIN = harness.tool.BIN
+ROUND = 25  # cuts of one cluster between two judgements
+LIFE_ROUNDS = 4  # judgements before a new cluster
+LOW_DISK = {"disk_low_mib": 16, "ballast_mib": 1}
+
+
+class Lost(Exception):
+    """A promise was broken."""
+
+
+class Tally:
+    """What was done, for the last line."""
+
+    def __init__(self):
+        self.begin, self.cuts, self.volatile, self.kept = time.monotonic(), {}, 0, 0
+        self.events = {}
+
+    def add(self, what, counts):
+        self.cuts[what] = self.cuts.get(what, 0) + 1
+        self.volatile += sum(count[0] for count in counts)
+        self.kept += sum(count[1] for count in counts)
+
+    def look_at(self, log):
+        """Counts what storage says that it did between the cuts."""
+        with open(log, errors="replace") as file:
+            for line in file:
+                for event in EVENTS:
+                    if event in line:
+                        self.events[event] = self.events.get(event, 0) + 1
+
+    def total(self):
+        return sum(self.cuts.values())
+
+    def say(self):
+        cuts = ", ".join("%d %s" % (count, what) for what, count in sorted(self.cuts.items()))
+        print("%d cuts (%s) in %.0f s; %d volatile sectors, %d of them had reached the disk" % (
+            self.total(), cuts, time.monotonic() - self.begin, self.volatile, self.kept))
+        print("meanwhile: %s" % (", ".join("%s %d" % event for event in sorted(self.events.items())) or "nothing"), flush=True)
+
+
+def cut(disks, chance):
+    """All of these lose their power at the same moment, as nearly as can be. Gives their counts."""
+    mode = chance.choice(MODES)
+    if chance.random() < 0.67:
+        for disk in disks:
+            disk.hold()
+        time.sleep(chance.uniform(0, 0.02))
+    return [disk.cut(mode, chance.getrandbits(60)) for disk in disks]
+
+
+# ---- one storage process ----------------------------------------------------------------------------------
+
+
+class Storage:
+    """A changeagent-storage on a disk of its own, and the drive that remembers what it promised."""
+
+    def __init__(self, base, seed):
+        self.dir = tempfile.mkdtemp(prefix="powercut.", dir=base)
+        self.run_dir, self.log = os.path.join(self.dir, "run"), os.path.join(self.dir, "log.txt")
+        self.disk = powerdisk.PowerDisk(self.dir, "storage", os.path.join(self.dir, "data"))
+        self.process, self.drive, self.seed = None, None, seed
+
+    def open(self):
+        os.makedirs(self.run_dir)
+        self.disk.open()
+        self.drive = subprocess.Popen([os.path.join(powerdisk.RIGS, "drive"), self.run_dir, str(self.seed)],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, line):
+        self.drive.stdin.write(line + "\n")
+        self.drive.stdin.flush()
+        answer = self.drive.stdout.readline().strip()
+        if answer.startswith("FAULT") or not answer:
+            raise Lost("%s; see %s" % (answer or "the drive is gone", self.log))
+        return answer
+
+    def start(self):
+        ready, told = os.pipe()
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [os.path.join(BIN, "changeagent-storage"), "--data", os.path.join(self.dir, "data", "node"),
+                 "--run-dir", self.run_dir, "--ready-fd", str(told),
+                 "--disk-low-mib", str(LOW_DISK["disk_low_mib"]), "--ballast-mib", str(LOW_DISK["ballast_mib"])],
+                pass_fds=[told], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        os.close(told)
+        with os.fdopen(ready, "rb") as pipe:
+            if not pipe.readline().startswith(b"ready"):
+                raise Lost("storage does not start: code %s; see %s" % (self.process.wait(timeout=10), self.log))
+
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def cut(self, chance):
+        counts = cut([self.disk], chance)
+        self.ask("halt")
+        self.kill()
+        self.disk.on()
+        return counts
+
+    def close(self, failed):
+        self.kill()
+        if self.drive is not None:
+            self.drive.stdin.close()
+            self.drive.wait(timeout=20)
+        self.disk.close()
+        if failed:
+            print("everything but the disk is kept in %s" % self.dir, flush=True)
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def storage_life(base, cuts, chance, tally):
+    storage, failed = Storage(base, chance.getrandbits(60)), True
+    try:
+        storage.open()
+        for turn in range(cuts):
+            storage.start()
+            storage.ask("go")
+            time.sleep(chance.choice((0.002, 0.02, 0.1, 0.3)) * chance.uniform(0.5, 1.5))
+            tally.add("storage", storage.cut(chance))
+            if turn % 50 == 49 or turn + 1 == cuts:
+                storage.start()
+                storage.ask("check")
+                storage.kill()
+        said = storage.ask("halt")
+        tally.look_at(storage.log)
+        failed = False
+    finally:
+        storage.close(failed)
+    print("%s; %d cuts so far" % (said, tally.total()), flush=True)
+
+
+def run_storage(base, cuts, chance):
+    tally = Tally()
+    try:
+        while tally.total() < cuts:
+            storage_life(base, min(200, cuts - tally.total()), chance, tally)
+    finally:
+        tally.say()
+
+
+# ---- whole clusters ---------------------------------------------------------------------------------------
+
+
+class Machine:
+    """A node on a disk of its own."""
+
+    def __init__(self, house, cluster_dir, name):
+        self.disk = powerdisk.PowerDisk(house.dir, name, os.path.join(cluster_dir, name, "data"))
+        self.disk.open()
+        self.node = None
+
+    def fall(self):
+        """The processes of the dead machine; what they had is on the disk or gone."""
+        for process in self.victims.values():
+            harness.tool.send_signal(process, signal.SIGKILL)
+        harness.wait_for("the end of %s" % self.node.name, 20,
+                         lambda: not any(map(harness.tool.lives, self.victims.values())))
+
+    def note_processes(self):
+        self.victims = self.node.processes()
+
+
+def cluster_of(house, machines):
+    cluster = harness.tool.Cluster(os.path.join(house.dir, "c0"))
+    house.clusters.append(cluster)
+    for slot in range(3):
+        machines.append(Machine(house, cluster.base, "n%d" % (slot + 1)))
+    cluster.make(3, {"storage": LOW_DISK, "supervisor": {"budget": 63}})
+    for machine, node in zip(machines, cluster.nodes):
+        machine.node = node
+    cluster.up()
+    return cluster
+
+
+def cut_cluster(machines, chance, tally):
+    victims = chance.sample(machines, chance.choice((1, 1, 2, 3)))
+    for machine in victims:
+        machine.note_processes()
+    counts = cut([machine.disk for machine in victims], chance)
+    for machine in victims:
+        machine.fall()
+    for machine in victims:
+        machine.disk.on()
+    tally.add(("one", "two", "all")[len(victims) - 1], counts)
+    started = [(machine, machine.node.launch()) for machine in victims]
+    for machine, process in started:
+        def up(machine=machine, process=process):
+            harness.check(process.poll() is None, "%s ended with code %s; see %s" % (
+                machine.node.name, process.returncode, machine.node.log))
+            return machine.node.is_up()
+        harness.wait_for("node %s" % machine.node.name, 30, up)
+
+
+def cluster_life(long, cuts, chance, tally):
+    house, machines, failed = harness.House("powercut", long), [], True
+    try:
+        cluster, done = cluster_of(house, machines), 0
+        while done < cuts:
+            load = house.load(cluster.nodes, rate=chance.choice((60, 300, 0)), clients=4, size=chance.choice((0, 700)))
+            for _ in range(min(ROUND, cuts - done)):
+                load.wait_progress(seconds=40, bytes_more=1000)
+                time.sleep(chance.uniform(0, 0.2))
+                cut_cluster(machines, chance, tally)
+                done += 1
+            load.wait_progress(seconds=40)
+            load.stop()
+            house.judge(cluster, [line for load in house.loads for line in load.history()], least=10)
+        for node in cluster.nodes:
+            tally.look_at(node.log)
+        failed = False
+    finally:
+        house.close(failed)
+        for machine in machines:
+            machine.disk.close()
+
+
+def run_clusters(cuts, chance, long=True):
+    tally = Tally()
+    try:
+        while tally.total() < cuts:
+            cluster_life(long, min(ROUND * LIFE_ROUNDS, cuts - tally.total()), chance, tally)
+    finally:
+        tally.say()
+
+
+# ---- the command ------------------------------------------------------------------------------------------
+
+
+def main(argv):
+    signal.signal(signal.SIGTERM, lambda *unused: sys.exit(1))  # so that disks are closed
+    reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    reader.add_argument("what", choices=("cluster", "storage", "quick"))
+    reader.add_argument("--cuts", type=int, default=100)
+    reader.add_argument("--seed", type=int, default=None)
+    args = reader.parse_args(argv[1:])
+    missing = powerdisk.refusal()
+    if missing:
+        print("power cuts skipped: %s\n0 passed, 0 failed" % missing)
+        return 0
+    seed = args.seed if args.seed is not None else random.SystemRandom().getrandbits(32)
+    print("seed %d" % seed, flush=True)
+    chance, base = random.Random(seed), os.environ.get("TEST_TMP", "/tmp")
+    runs = {"cluster": [lambda: run_clusters(args.cuts, chance)],
+            "storage": [lambda: run_storage(base, args.cuts, chance)],
+            "quick": [lambda: run_storage(base, 12, chance), lambda: run_clusters(2, chance, False)]}[args.what]
+    failed = 0
+    for one in runs:
+        try:
+            one()
+        except (Lost, harness.Failed) as fault:
+            print("FAILED: %s" % fault, flush=True)
+            failed += 1
+    print("%d passed, %d failed" % (len(runs) - failed, failed), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
