@@ -42,9 +42,18 @@ static bool parse_u64(const char *text, uint64_t *value)
     return errno == 0 && *end == '\0';
 }
 
+/* libzmq would take port 99999 and listen at another one. */
+static bool has_port(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    uint64_t port;
+    return colon != NULL && colon > address && parse_u64(colon + 1, &port) && port >= 1 &&
+           port <= UINT16_MAX;
+}
+
 static bool is_endpoint(const char *text)
 {
-    return (strncmp(text, "tcp://", 6) == 0 && strchr(text + 6, ':') != NULL) ||
+    return (strncmp(text, "tcp://", 6) == 0 && has_port(text + 6)) ||
            (strncmp(text, "ipc://", 6) == 0 && text[6] != '\0');
 }
 
@@ -75,7 +84,8 @@ static bool set_flag(void *at, const char *text, char *advice, size_t size)
 static bool set_endpoint(void *at, const char *text, char *advice, size_t size)
 {
     if (!is_endpoint(text)) {
-        snprintf(advice, size, "'%.64s' is no endpoint; write tcp://ADDRESS:PORT", text);
+        snprintf(advice, size, "'%.64s' is no endpoint; write tcp://ADDRESS:PORT, port 1 to 65535",
+                 text);
         return false;
     }
     *(const char **)at = keep(text);

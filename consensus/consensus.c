@@ -327,7 +327,11 @@ static enum err open_core(struct consensus *self)
     }
     memcpy(core.key, self->keys.public_key, KEY_SIZE);
     chance_fill(core.cluster, sizeof core.cluster);
-    return raft_open(&self->raft, &core, clock_now_ms());
+    enum err err = raft_open(&self->raft, &core, clock_now_ms());
+    if (err != ERR_NONE)
+        fprintf(stderr, "changeagent-consensus: consensus/%s\n",
+                raft_wrong_option(self->raft, &core));
+    return err;
 }
 
 static enum err connect_storage(struct consensus *self)

@@ -211,17 +211,32 @@ static void finish(struct raft *raft)
     state_emit_ballot(raft);
 }
 
-static enum err check_options(const struct raft *raft, const struct raft_options *options)
+static bool named_twice(const struct raft_options *options)
 {
-    if (raft->node == 0 || options->voter_count > RAFT_VOTERS_MAX + 1)
-        return ERR_CONFIG;
-    if (raft->heartbeat_ms == 0 || raft->heartbeat_ms * 2 > raft->election_min_ms ||
-        raft->election_min_ms > raft->election_max_ms)
-        return ERR_CONFIG;
+    for (uint32_t i = 0; i < options->voter_count; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (memcmp(options->voters[i].key, options->voters[j].key, RAFT_KEY_SIZE) == 0)
+                return true;
+    return false;
+}
+
+const char *raft_wrong_option(const struct raft *raft, const struct raft_options *options)
+{
     uint32_t listed = raft->peers.count + 1;
-    return listed > RAFT_VOTERS_MAX || raft->expect < listed || raft->expect > RAFT_VOTERS_MAX
-               ? ERR_CONFIG
-               : ERR_NONE;
+    if (raft->node == 0)
+        return "node: this node has no id";
+    if (options->voter_count > RAFT_VOTERS_MAX + 1 || listed > RAFT_VOTERS_MAX)
+        return "member: there may be 9, this node included";
+    if (named_twice(options))
+        return "member: two of them have the same key";
+    if (raft->expect < listed || raft->expect > RAFT_VOTERS_MAX)
+        return "expect: fewer than the members listed and this node, which must have its own key "
+               "among them, or more than 9";
+    if (raft->heartbeat_ms == 0 || raft->heartbeat_ms * 2 > raft->election_min_ms)
+        return "heartbeat_ms: more than half of election_min_ms";
+    if (raft->election_min_ms > raft->election_max_ms)
+        return "election_min_ms: more than election_max_ms";
+    return NULL;
 }
 
 static void take_options(struct raft *raft, const struct raft_options *options)
@@ -263,7 +278,7 @@ enum err raft_open(struct raft **out, const struct raft_options *options, uint64
     raft->tail_bytes = RAFT_TAIL_BYTES;
     raftlog_reset(&raft->log, 0);
     take_options(raft, options);
-    return check_options(raft, options);
+    return raft_wrong_option(raft, options) != NULL ? ERR_CONFIG : ERR_NONE;
 }
 
 void raft_close(struct raft **out)

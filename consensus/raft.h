@@ -118,6 +118,10 @@ void raft_outputs_close(struct raft_outputs *outputs);
  * heartbeat must be at most half of election_min_ms, min at most max), expect below the list. */
 MUST_USE enum err raft_open(struct raft **raft, const struct raft_options *options,
                             uint64_t now_ms);
+
+/* Lends a sentence that begins with the name of the wrong setting; NULL: raft_open refused
+ * nothing. */
+const char *raft_wrong_option(const struct raft *raft, const struct raft_options *options);
 void raft_close(struct raft **raft); /* takes */
 
 void raft_step(struct raft *raft, const struct raft_input *input, struct raft_outputs *outputs);

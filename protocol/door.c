@@ -61,13 +61,21 @@ static bool take(struct door *door, struct parcel *parcel)
     return true;
 }
 
+/* Counted all, told once in a thousand: hostile bytes must not fill the log. */
+static void note_refusal(struct door *door, const char *reason, enum err err)
+{
+    if (door->refused++ % 1000 == 0)
+        log_warn("client_refused", kv_text("reason", reason), kv_err(err),
+                 kv_u64("count", door->refused));
+}
+
 static void handle(struct door *door, struct parcel *parcel)
 {
     struct message message;
     const char *field;
     door->received++;
     if (!parcel->fits || parcel->route.frames == 0) {
-        door->refused++;
+        note_refusal(door, "wrong number of frames", ERR_BAD_MESSAGE);
         return;
     }
     struct span body = SPAN(zmq_msg_data(&parcel->body), zmq_msg_size(&parcel->body));
@@ -78,8 +86,7 @@ static void handle(struct door *door, struct parcel *parcel)
         door->rules->ask(door->owner, &parcel->route, &message);
         return;
     }
-    if (door->refused++ % 1000 == 0)
-        log_warn("client_refused", kv_err(err), kv_u64("count", door->refused));
+    note_refusal(door, "not an ask", err);
     door->rules->refuse(door->owner, &parcel->route, message.request, err, field);
 }
 
@@ -147,7 +154,7 @@ static uint32_t drain_stream(void *owner)
         if (size < 0)
             break;
         if (size < 1 || (size_t)size > sizeof frame || frame[0] > 1)
-            door->refused++; /* no topic of ours is that long */
+            note_refusal(door, "not a subscription", ERR_BAD_MESSAGE);
         else
             door->rules->subscribed(door->owner, SPAN(frame + 1, (size_t)size - 1), frame[0] == 1);
     }
@@ -204,6 +211,8 @@ enum err door_open(struct door *door, struct loop *loop, void *context, const ch
     set_int(door->stream, ZMQ_XPUB_VERBOSE, 1);
     int rc = zmq_setsockopt(door->stream, ZMQ_XPUB_WELCOME_MSG, "h", 1);
     assert(rc == 0);
+    TRY(gate_watch_open(&door->asks_watch, loop, context, door->asks, "asks"));
+    TRY(gate_watch_open(&door->stream_watch, loop, context, door->stream, "stream"));
     TRY(bind_to(door->asks, listen));
     TRY(bind_to(door->stream, stream));
     loop_add_socket(loop, door->asks, drain_asks, door);
@@ -215,6 +224,8 @@ void door_close(struct door *door)
 {
     if (door->loop != NULL)
         loop_remove(door->loop, door);
+    gate_watch_close(&door->asks_watch);
+    gate_watch_close(&door->stream_watch);
     if (door->asks != NULL)
         zmq_close(door->asks);
     if (door->stream != NULL)

@@ -34,6 +34,7 @@ struct door {
     const struct door_rules *rules;
     void *owner;
     struct gate gate;
+    struct gate_watch asks_watch, stream_watch;
     struct bytes out;
     uint64_t received, answered, lost, refused, published;
 };

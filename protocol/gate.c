@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <zmq.h>
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
@@ -14,6 +15,7 @@ enum {
     REQUEST_FRAMES = 7,
     FRAME_MAX = 256,
     HANDSHAKE_MS = 5000,
+    SETTLE_MS = HANDSHAKE_MS + 500,
 };
 
 /* One ZAP request: frames longer than FRAME_MAX were cut, which no accepted one is. */
@@ -179,10 +181,9 @@ enum err gate_guard(void *socket, const char *domain, const struct keys *keys)
     return rc == 0 ? ERR_NONE : ERR_SYSTEM; /* fail closed (X1) */
 }
 
-void *gate_monitor(void *context, void *socket, const char *name)
+static void *open_monitor(void *context, void *socket, const char *name, int events)
 {
     int linger = 0;
-    int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
     if (zmq_socket_monitor(socket, name, events) != 0)
         return NULL;
     void *monitor = zmq_socket(context, ZMQ_PAIR);
@@ -194,13 +195,98 @@ void *gate_monitor(void *context, void *socket, const char *name)
     return monitor;
 }
 
-bool gate_event(void *monitor, bool *connected)
+void *gate_monitor(void *context, void *socket, const char *name)
 {
-    uint8_t event[6], address[FRAME_MAX];
-    if (zmq_recv(monitor, event, sizeof event, ZMQ_DONTWAIT) < 0)
+    return open_monitor(context, socket, name,
+                        ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
+}
+
+static bool take_event(void *monitor, uint16_t *event)
+{
+    uint8_t frame[6], address[FRAME_MAX];
+    if (zmq_recv(monitor, frame, sizeof frame, ZMQ_DONTWAIT) < 0)
         return false;
     if (zmq_recv(monitor, address, sizeof address, ZMQ_DONTWAIT) < 0)
         return false;
-    *connected = load_u16(event) == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+    memcpy(event, frame, sizeof *event);
     return true;
+}
+
+bool gate_event(void *monitor, bool *connected)
+{
+    uint16_t event;
+    if (!take_event(monitor, &event))
+        return false;
+    *connected = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+    return true;
+}
+
+/* ---- who knocks ------------------------------------------------------------------------------ */
+
+/* Looks again when all that were accepted so far must have finished their handshake. */
+static void settle_later(struct gate_watch *watch)
+{
+    watch->settling = true;
+    watch->settled = watch->accepted;
+    loop_move_timer(watch->loop, watch->timer, SETTLE_MS);
+}
+
+static uint32_t drain_watch(void *owner)
+{
+    struct gate_watch *watch = owner;
+    uint16_t event;
+    uint32_t found = 0;
+    for (; found < LOOP_DRAIN_MAX && take_event(watch->monitor, &event); found++) {
+        watch->accepted += event == ZMQ_EVENT_ACCEPTED;
+        watch->greeted += event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+    }
+    if (watch->greeted == watch->accepted)
+        watch->settling = false; /* no stranger among them, the usual case */
+    else if (!watch->settling && watch->accepted > watch->settled)
+        settle_later(watch);
+    return found;
+}
+
+/* An event of a success does not say whose it is, so the sums are compared: whoever was accepted
+ * a handshake's time ago has been greeted, or has been thrown out. Those greeted meanwhile can
+ * only hide strangers for a while, never make one. */
+static void settle(void *owner)
+{
+    struct gate_watch *watch = owner;
+    uint64_t strangers = watch->settled > watch->greeted ? watch->settled - watch->greeted : 0;
+    watch->settling = false;
+    if (watch->accepted > watch->settled)
+        settle_later(watch);
+    if (strangers == 0 || strangers < 2 * watch->told)
+        return;
+    watch->told = strangers;
+    log_warn("strangers_refused", kv_text("port", watch->port), kv_u64("count", strangers));
+}
+
+enum err gate_watch_open(struct gate_watch *watch, struct loop *loop, void *context, void *socket,
+                         const char *port)
+{
+    char name[64];
+    assert(watch->socket == NULL);
+    watch->port = port;
+    watch->loop = loop;
+    watch->socket = socket;
+    snprintf(name, sizeof name, "inproc://watch-%p", socket);
+    watch->monitor =
+        open_monitor(context, socket, name, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+    if (watch->monitor == NULL)
+        return ERR_SYSTEM;
+    loop_add_socket(loop, watch->monitor, drain_watch, watch);
+    watch->timer = loop_add_timer(loop, SETTLE_MS, 0, settle, watch);
+    return ERR_NONE;
+}
+
+void gate_watch_close(struct gate_watch *watch)
+{
+    if (watch->monitor != NULL) {
+        loop_remove(watch->loop, watch);
+        zmq_socket_monitor(watch->socket, NULL, 0);
+        zmq_close(watch->monitor);
+    }
+    *watch = (struct gate_watch){0};
 }

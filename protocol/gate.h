@@ -35,6 +35,25 @@ MUST_USE enum err gate_allow(struct gate *gate, const uint8_t key[KEY_SIZE]);
  * `keys` NULL: no CURVE. */
 MUST_USE enum err gate_guard(void *socket, const char *domain, const struct keys *keys);
 
+/* Counts who knocks at a listening socket and never finishes the handshake: bytes that are no
+ * ZMTP, an old version of it, a wrong mechanism, silence. libzmq ends such a connection by itself
+ * and says nothing. Told in the log when the first one came, and each time they have doubled. */
+struct gate_watch {
+    void *socket, *monitor;
+    struct loop *loop;
+    const char *port; /* name of the socket, for people */
+    uint64_t accepted, greeted;
+    uint64_t settled; /* of the accepted: those whose handshake is over when the timer fires */
+    uint64_t told;
+    uint32_t timer;
+    bool settling;
+};
+
+/* Before the socket is bound; the watch is closed before it. */
+MUST_USE enum err gate_watch_open(struct gate_watch *watch, struct loop *loop, void *context,
+                                  void *socket, const char *port);
+void gate_watch_close(struct gate_watch *watch);
+
 /* Opens a monitor of connects and disconnects; gives the PAIR socket, NULL on failure. */
 void *gate_monitor(void *context, void *socket, const char *name);
 

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <unistd.h>
 #include <zmq.h>
 
 enum { HWM = 100000, DRAIN_MS = 50, RECONNECT_MS = 10, RECONNECT_MAX_MS = 200 };
@@ -323,6 +324,8 @@ enum err link_bind(struct link *link, struct loop *loop, void *context, const ch
     check_handlers(rules);
     TRY(set_up(link, loop, context, ZMQ_ROUTER, rules, owner));
     set_int(link->socket, ZMQ_ROUTER_MANDATORY, 1);
+    set_int(link->socket, ZMQ_IPC_FILTER_UID, (int)geteuid()); /* Z7: the directory is not all */
+    TRY(gate_watch_open(&link->watch, loop, context, link->socket, rules->process));
     if (zmq_bind(link->socket, endpoint) != 0)
         return refuse_socket(endpoint);
     loop_add_socket(loop, link->socket, drain, link);
@@ -351,6 +354,7 @@ void link_close(struct link *link)
     if (link->socket == NULL)
         return;
     loop_remove(link->loop, link);
+    gate_watch_close(&link->watch);
     zmq_close(link->socket);
     bytes_close(&link->out);
     *link = (struct link){0};

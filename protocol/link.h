@@ -9,6 +9,7 @@
 #define PROTOCOL_LINK_H
 
 #include "common/loop.h"
+#include "protocol/gate.h"
 #include "protocol/message.h"
 
 enum { LINK_NEIGHBOURS_MAX = 16, LINK_SILENCE_MS = 1000, LINK_ALIVE_MS = 400 };
@@ -41,6 +42,7 @@ struct link {
     void *owner;
     bool binds;
     struct link_neighbour neighbours[LINK_NEIGHBOURS_MAX];
+    struct gate_watch watch; /* of the end that binds */
     struct bytes out;
     uint64_t received, sent, refused, dropped; /* counters */
 };

@@ -215,6 +215,7 @@ enum err peerlink_open(struct peerlink *link, struct loop *loop, void *context,
         return ERR_SYSTEM;
     set_common(link->socket);
     TRY(gate_guard(link->socket, GATE_PEER, keys));
+    TRY(gate_watch_open(&link->watch, loop, context, link->socket, "peers"));
     if (zmq_bind(link->socket, listen) != 0) {
         log_error("listen_failed", kv_text("endpoint", listen),
                   kv_text("text", zmq_strerror(errno)));
@@ -228,6 +229,7 @@ void peerlink_close(struct peerlink *link)
 {
     for (uint32_t i = 0; i < PEERLINK_PEERS_MAX; i++)
         close_peer_sockets(link, &link->peers[i]);
+    gate_watch_close(&link->watch);
     if (link->socket != NULL) {
         loop_remove(link->loop, link);
         zmq_close(link->socket);

@@ -34,6 +34,7 @@ struct peerlink {
     void *owner;
     struct keys keys;
     struct gate gate;
+    struct gate_watch watch;
     struct peerlink_peer peers[PEERLINK_PEERS_MAX];
     struct bytes out;
     uint64_t received, sent, dropped, refused, sequence;

@@ -18,10 +18,14 @@
 
 enum { SOCKET_PATH_MAX = 107, SOCKET_NAME_MAX = 24, LOCK_LOOK_MS = 50 };
 
+/* What only another setting mends is no reason to try again. */
 static enum err refused(const char *event, const char *path)
 {
-    log_error(event, kv_text("path", path), kv_text("reason", strerror(errno)));
-    return ERR_SYSTEM;
+    int reason = errno;
+    bool wrong =
+        reason == ENOENT || reason == ENOTDIR || reason == ENAMETOOLONG || reason == EACCES;
+    log_error(event, kv_text("path", path), kv_text("reason", strerror(reason)));
+    return wrong ? ERR_CONFIG : ERR_SYSTEM;
 }
 
 /* A directory of ours that nobody else can enter. */

@@ -1,13 +1,16 @@
 """Hostile bytes on every socket: refused, told in the log, and the service goes on."""
+import itertools
 import os
 import random
+import re
 import socket
 import struct
+import subprocess
 
 import msgpack
 import zmq
 
-from harness import check, context, log_of, put_until_done, status, wait_for, wait_leader
+from harness import Skipped, check, context, log_of, put_until_done, status, wait_for, wait_leader
 
 SEED = 4711
 
@@ -41,18 +44,29 @@ def bodies():
     yield b"\x82\xa4verb\xa4head\xa4verb\xa4head"
     yield msgpack.packb({"verb": b"\xff\xfe", "req": 1})
     yield msgpack.packb(list(range(300)))
-    for number in (1, 3, 40, 44, 60, 62, 64, 66, 80, 200, 201, 255, 256, 70000):
+    for number in (1, 3, 14, 22, 28, 32, 40, 44, 48, 56, 60, 62, 64, 66, 71, 76, 80, 91, 95, 200, 201, 255, 256, 70000):
         yield msgpack.packb([number])
         yield msgpack.packb([number] + [b"x"] * 20)
         yield msgpack.packb([number] + [2**63] * 20)
 
 
-def throw_messages(endpoint, kind, frames_before=()):
+def peer_bodies():
+    """What one server would say to another: every number of a peer message, with an inside that is wrong."""
+    for number in range(100, 126):
+        for head in ([], [1], [1, b"c" * 16, 1, 1, 1, 1, 1], [2**64 - 1] * 7, ["1"] * 7, [1, b"c", b"d", None, True, {}, []]):
+            yield msgpack.packb([number] + head, use_bin_type=True)
+            yield msgpack.packb([number] + head + [b"\xff" * 300, 2**63, [b""] * 99], use_bin_type=True)
+
+
+def throw_messages(endpoint, kind, frames_before=(), keys=None):
+    """`keys`: own public and secret key, and that of the server."""
     thrower = context.socket(kind)
-    thrower.linger = 500
+    thrower.linger = 2000
+    if keys is not None:
+        thrower.curve_publickey, thrower.curve_secretkey, thrower.curve_serverkey = keys
     thrower.connect(endpoint)
     count = 0
-    for body in bodies():
+    for body in itertools.chain(bodies(), peer_bodies()):
         thrower.send_multipart(list(frames_before) + [body])
         count += 1
     thrower.send_multipart([b"f"] * 200)  # many frames where one or two are wanted
@@ -62,6 +76,7 @@ def throw_messages(endpoint, kind, frames_before=()):
 
 def throw_bytes(address, family=socket.AF_INET):
     """What speaks no ZMTP at all, and what breaks off or lies in the middle of it."""
+    count = 0
     chance = random.Random(SEED)
     greeting = b"\xff" + b"\0" * 8 + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + b"\0" * 31
     for raw in (b"GET / HTTP/1.1\r\n\r\n", bytes(chance.randrange(256) for _ in range(4096)), greeting[:20], greeting,
@@ -73,10 +88,28 @@ def throw_bytes(address, family=socket.AF_INET):
         try:
             victim.connect(address)
             victim.sendall(raw)
+            count += 1
         except OSError:
             pass  # being thrown out early is a good answer
         finally:
             victim.close()
+    check(count > 5, "only %d connections could be made" % count)
+
+
+def memory_of(process):
+    """Resident memory of a process, in MiB."""
+    with open("/proc/%d/status" % process["pid"]) as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
+
+
+def told(node, event, more=""):
+    return sum(1 for line in log_of(node).splitlines() if " event=%s " % event in line + " " and more in line)
+
+
+def wait_told(node, event, more="", most=2):
+    """It is told, and not in a line each: the log is not filled by strangers."""
+    wait_for("%s %s in the log" % (event, more), 15, lambda: told(node, event, more))
+    check(told(node, event, more) <= most, "%d lines of %s" % (told(node, event, more), event))
 
 
 def goes_on(cluster, before):
@@ -88,8 +121,12 @@ def goes_on(cluster, before):
     return leader
 
 
+def pids_of(nodes):
+    return {node.name: {name: p["pid"] for name, p in node.processes().items()} for node in nodes}
+
+
 def pids(cluster):
-    return {node.name: {name: p["pid"] for name, p in node.processes().items()} for node in cluster.nodes}
+    return pids_of(cluster.nodes)
 
 
 def test_garbage_on_the_client_ports(house):
@@ -102,6 +139,8 @@ def test_garbage_on_the_client_ports(house):
     count += throw_messages(node.places()["stream"], zmq.XSUB)
     throw_bytes(address_of(node.places()["stream"]))
     house.say("%d hostile messages" % count)
+    wait_told(node, "client_refused")
+    check(memory_of(node.processes()["api"]) < 150, "the api holds %d MiB" % memory_of(node.processes()["api"]))
     goes_on(cluster, before)
 
 
@@ -124,8 +163,39 @@ def test_garbage_on_the_peer_ports(house):
             thrower.disable_monitor()
             watcher.close()
             thrower.close()
+    wait_told(cluster.nodes[0], "connection_refused")
     leader = goes_on(cluster, before)
     check(status(leader)["term"] == term, "the garbage caused an election")
+
+
+def keys_of(node):
+    """The CURVE keys of a node, as its own processes read them."""
+    with open(os.path.join(node.data, "identity", "node.key_secret")) as file:
+        text = file.read()
+    return [re.search(r'%s-key = "(.{40})"' % word, text).group(1).encode() for word in ("public", "secret")]
+
+
+def test_garbage_of_a_server_that_has_a_key(house):
+    """A member gone mad: it may enter, and still nothing that it says is believed."""
+    cluster = house.cluster()
+    leader = wait_leader(cluster.nodes)
+    mad = next(node for node in cluster.nodes if node is not leader)
+    rest = [node for node in cluster.nodes if node is not mad]
+    mad.kill()
+    put_until_done(leader.places()["api"], "before")
+    term, before = status(leader)["term"], pids_of(rest)
+    count = 0
+    for node in rest:
+        keys = keys_of(mad) + [node.places()["key"].encode()]
+        count += throw_messages(node.places()["peer"], zmq.DEALER, keys=keys)
+        wait_told(node, "peer_refused", most=3)
+        check(memory_of(node.processes()["consensus"]) < 150, "consensus holds %d MiB" % memory_of(node.processes()["consensus"]))
+    house.say("%d hostile messages" % count)
+    check(pids_of(rest) == before, "a process died")
+    check(status(leader)["term"] == term and status(leader)["role"] == "leader", "the garbage caused an election")
+    mad.start()
+    wait_leader(cluster.nodes)
+    put_until_done(mad.places()["api"], "after the garbage")
 
 
 def refused(watcher):
@@ -153,5 +223,44 @@ def test_garbage_on_the_inner_sockets(house):
         throw_bytes(path, socket.AF_UNIX)
     house.say("%d hostile messages on %s" % (count, " ".join(sockets)))
     goes_on(cluster, before)
-    told = log_of(node).count("event=refused")
-    check(1 <= told < 100, "%d lines in the log" % told)
+    lines = log_of(node).count("event=refused ")
+    check(1 <= lines <= len(sockets), "%d lines in the log for %d sockets" % (lines, len(sockets)))
+
+
+def test_who_speaks_no_zmtp_is_told_once(house):
+    cluster = house.cluster(1)
+    before, node = pids(cluster), cluster.nodes[0]
+    run_dir = node.recorded()["run_dir"]
+    for name in os.listdir(run_dir):
+        if name.endswith(".ipc"):
+            throw_bytes(os.path.join(run_dir, name), socket.AF_UNIX)
+    for port in ("api", "stream", "peer"):
+        throw_bytes(address_of(node.places()[port]))
+    for port, sockets in (("asks", 1), ("stream", 1), ("peers", 1), ("consensus", 1), ("storage", 3)):
+        wait_told(node, "strangers_refused", "port=%s " % port, most=sockets)
+    goes_on(cluster, before)
+
+
+def test_the_inner_sockets_are_closed_to_other_users(house):
+    if os.geteuid() != 0:
+        raise Skipped("only root can be somebody else")
+    cluster = house.cluster(1)
+    node = cluster.nodes[0]
+    run_dir = node.recorded()["run_dir"]
+    check(os.stat(run_dir).st_mode & 0o777 == 0o700, "the directory of the sockets is open")
+    for path in (house.dir, cluster.base, node.dir, node.data, run_dir):
+        os.chmod(path, 0o755)  # suppose that somebody opened the way: the sockets look for themselves
+    sockets = sorted(name for name in os.listdir(run_dir) if name.endswith(".ipc"))
+    for name in sockets:
+        path = os.path.join(run_dir, name)
+        os.chmod(path, 0o777)
+        check(greeted(path, own_user=True), "%s does not speak to its own user" % name)
+        check(not greeted(path, own_user=False), "%s lets a stranger in" % name)
+
+
+def greeted(path, own_user):
+    """True if a process of this user, or of nobody, is spoken to at this socket."""
+    code = "import socket; s = socket.socket(socket.AF_UNIX); s.settimeout(3); s.connect(%r); print(len(s.recv(10)))" % path
+    done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, check=False, timeout=20,
+                          user=None if own_user else "nobody")
+    return done.stdout.strip() == b"10"

@@ -1,4 +1,5 @@
 """SIGSTOP: who is paused is replaced if it matters, and nobody else is disturbed."""
+import os
 import signal
 import time
 
@@ -86,3 +87,27 @@ def test_a_slow_heartbeat_does_not_slow_writes(house):
         percentile(times, .5), percentile(times, .99)))
     # A write that waits for the heartbeat takes a second on the mean; a busy machine does not.
     check(percentile(times, .5) < 200, "the median is %.1f ms" % percentile(times, .5))
+    check(not house.long or percentile(times, .99) < 50, "p99 is %.1f ms" % percentile(times, .99))
+
+
+def cpu_ticks(node):
+    """Processor time that all processes of a node have used so far."""
+    total = 0
+    for process in node.processes().values():
+        with open("/proc/%d/stat" % process["pid"]) as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total
+
+
+def test_an_idle_cluster_sleeps(house):
+    cluster = house.cluster()
+    wait_leader(cluster.nodes)
+    put_until_done(cluster.nodes[0].places()["api"], "the last one")
+    time.sleep(1)  # what the start and the write have left to do
+    seconds, limit = house.times((3, 3.0), (20, 1.0))  # a short look on a busy machine is a rough one
+    before = [cpu_ticks(node) for node in cluster.nodes]
+    time.sleep(seconds)
+    shares = [100.0 * (cpu_ticks(node) - was) / os.sysconf("SC_CLK_TCK") / seconds for node, was in zip(cluster.nodes, before)]
+    house.say("percent of a core for each idle node: %s" % " ".join("%.2f" % share for share in shares))
+    check(max(shares) < limit, "an idle node uses %.2f %% of a core" % max(shares))

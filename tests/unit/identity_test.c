@@ -63,9 +63,9 @@ static void waiting_can_be_ended(void **state)
 static void a_place_that_cannot_be_is_an_error(void **state)
 {
     SCOPED(identity) identity = {0};
-    assert_int_equal(identity_lock(&identity, "/proc/no/place", 0, NULL, NULL), ERR_SYSTEM);
+    assert_int_equal(identity_lock(&identity, "/proc/no/place", 0, NULL, NULL), ERR_CONFIG);
     SCOPED(identity) nameless = {0};
-    assert_int_equal(identity_lock(&nameless, "", 0, NULL, NULL), ERR_SYSTEM);
+    assert_int_equal(identity_lock(&nameless, "", 0, NULL, NULL), ERR_CONFIG);
 }
 
 static void the_run_directory_is_private(void **state)
