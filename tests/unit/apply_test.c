@@ -286,6 +286,35 @@ static void the_floor_divides_known_from_expired(void **state)
     bench_close(&bench);
 }
 
+/* Also while nothing has expired yet: who tells no time of birth may come from any time. */
+static void an_unborn_write_is_never_done(void **state)
+{
+    struct bench bench;
+    bench_open(&bench, 1);
+    assert_int_equal(run(&bench, kit_put(&bench.kit, 6, 0, 1, "a", "x")), ERR_NONE);
+    assert_int_equal(bench.effect.err, ERR_OUTCOME_EXPIRED);
+    assert_int_equal(bench.apply.at.last_id, 0);
+    bench_close(&bench);
+}
+
+/* Two txids with one fingerprint: the second is a write of its own. */
+static void a_fingerprint_is_verified_on_a_hit(void **state)
+{
+    struct bench bench;
+    struct outcome outcome;
+    uint8_t txid[16];
+    bench_open(&bench, 1);
+    const struct apply_source source = {find_outcome, &bench};
+    put(&bench, 1, 1, "a", "x");
+    kit_txid(2, txid);
+    outcomes_add(&bench.apply.outcomes, outcomes_print(&bench.apply.outcomes, txid), 1, 1001);
+    assert_int_equal(apply_outcome(&bench.apply, txid, &source, &outcome), ERR_NOT_FOUND);
+    put(&bench, 2, 1, "a", "y");
+    assert_int_equal(bench.effect.err, ERR_NONE);
+    assert_int_equal(bench.effect.first_id, 2);
+    bench_close(&bench);
+}
+
 static void old_outcomes_expire_by_log_time(void **state)
 {
     struct bench bench;
@@ -405,6 +434,8 @@ int main(void)
         cmocka_unit_test(another_body_under_a_txid_is_refused_and_changes_no_row),
         cmocka_unit_test(broken_bodies_are_refused_by_name_and_for_ever),
         cmocka_unit_test(the_floor_divides_known_from_expired),
+        cmocka_unit_test(an_unborn_write_is_never_done),
+        cmocka_unit_test(a_fingerprint_is_verified_on_a_hit),
         cmocka_unit_test(old_outcomes_expire_by_log_time),
         cmocka_unit_test(what_is_not_known_yet_is_refused_or_stops),
         cmocka_unit_test(holes_second_foundings_and_lost_outcomes_stop),

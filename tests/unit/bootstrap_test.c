@@ -169,6 +169,30 @@ TEST(a_note_of_the_wrong_founder_or_incarnation_is_refused)
     kit_close(&kit);
 }
 
+/* Noted once, noted for good: the same founder cannot found a second cluster with this voter. */
+TEST(a_second_note_is_refused)
+{
+    struct kit kit;
+    struct bytes bytes = {0};
+    open_blank(&kit);
+    lower_key_of_two(&kit);
+    members_encode(&kit.members, &bytes);
+    struct message note = kit_from(&kit, SLOT_2, 0, MESSAGE_NOTE);
+    note.note.note = bytes_span(&bytes);
+    kit_peer(&kit, SLOT_2, &note);
+    kit_balloted(&kit);
+    CHECK(kit.raft->has_note);
+    kit.members.history++;
+    bytes_clear(&bytes);
+    members_encode(&kit.members, &bytes);
+    note.note.note = bytes_span(&bytes);
+    kit_peer(&kit, SLOT_2, &note);
+    CHECK(kit_out(&kit, MESSAGE_BALLOT, 0) == NULL && kit_out(&kit, MESSAGE_NOTED, 0) == NULL);
+    CHECK(kit.raft->note.history == 5 && kit_count(&kit, OUTPUT_COMPLAINT) == 1);
+    bytes_close(&bytes);
+    kit_close(&kit);
+}
+
 TEST(a_directory_that_is_not_the_admitted_one_stays_outside)
 {
     struct kit kit = {0};
@@ -184,5 +208,5 @@ TEST_MAIN(T(a_blank_node_meets_everybody), T(the_note_is_durable_here_then_there
           T(a_node_that_noted_elsewhere_stops_the_founding),
           T(a_blank_node_beside_a_founded_cluster_stays_outside),
           T(a_voter_notes_durably_before_it_says_so),
-          T(a_note_of_the_wrong_founder_or_incarnation_is_refused),
+          T(a_note_of_the_wrong_founder_or_incarnation_is_refused), T(a_second_note_is_refused),
           T(a_directory_that_is_not_the_admitted_one_stays_outside))

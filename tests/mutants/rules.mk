@@ -1,0 +1,5 @@
+# make mutants              every planted fault, one at a time, and the test that notices it
+# make mutants ONLY=stale   those whose name contains the word; SAMPLE=5: every n-th
+.PHONY: mutants
+mutants:
+	@tests/mutants/run $(if $(ONLY),--only $(ONLY)) $(if $(SAMPLE),--sample $(SAMPLE))

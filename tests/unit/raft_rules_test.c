@@ -1,0 +1,303 @@
+/* raft_rules_test.c - rules whose breach no other test noticed (tests/mutants). */
+#include "tests/unit/raft_kit.h"
+
+static struct message vote_of(struct kit *kit, uint32_t slot, uint64_t term)
+{
+    struct message message = kit_from(kit, slot, term, MESSAGE_VOTE);
+    message.vote.candidate_term = term;
+    message.vote.last_index = message.vote.last_term = 1;
+    return message;
+}
+
+static bool granted(const struct kit *kit)
+{
+    for (uint32_t n = 0; kit_out(kit, MESSAGE_VOTED, n); n++)
+        if (kit_out(kit, MESSAGE_VOTED, n)->voted.granted)
+            return true;
+    return false;
+}
+
+TEST(a_vote_of_a_passed_term_is_not_sent)
+{
+    struct kit kit;
+    kit_open(&kit);
+    struct message vote = vote_of(&kit, SLOT_2, 2);
+    kit_peer(&kit, SLOT_2, &vote);
+    vote = vote_of(&kit, SLOT_3, 3); /* the ballot of term 2 is still on its way */
+    vote.vote.last_index = 0;
+    kit_peer(&kit, SLOT_3, &vote);
+    kit_balloted(&kit);
+    CHECK(!granted(&kit) && kit.raft->term == 3);
+    kit_close(&kit);
+}
+
+static void lose_storage(struct kit *kit)
+{
+    kit_step(kit, (struct raft_input){.kind = INPUT_STORAGE_LOST});
+    kit_step(kit, (struct raft_input){.kind = INPUT_STORAGE_UP});
+    bytes_clear(&kit->log);
+    memset(kit->hash, 0, HASH_SIZE);
+    kit_load(kit, 1, (uint64_t[]){1}, 1, true);
+}
+
+TEST(a_vote_that_was_lost_with_storage_is_not_sent)
+{
+    struct kit kit;
+    kit_open(&kit);
+    struct message vote = vote_of(&kit, SLOT_2, 2);
+    kit_peer(&kit, SLOT_2, &vote);
+    lose_storage(&kit); /* it comes back without that ballot */
+    CHECK(!granted(&kit) && kit.raft->term == 1);
+    kit_tick(&kit, 1);
+    CHECK(!granted(&kit));
+    kit_peer(&kit, SLOT_2, &vote); /* asked again, it goes to the disk again */
+    CHECK(!granted(&kit) && kit_out(&kit, MESSAGE_BALLOT, 0) != NULL);
+    kit_balloted(&kit);
+    CHECK(granted(&kit));
+    kit_close(&kit);
+}
+
+/* Known as R2: one that still names a leader turns others away, and keeps clients waiting. */
+TEST(a_pre_candidate_forgets_its_leader)
+{
+    struct kit kit;
+    kit_open(&kit);
+    struct message append = kit_append(&kit, SLOT_2, 1, (struct span){0});
+    kit_peer(&kit, SLOT_2, &append);
+    CHECK(kit.raft->leader == SLOT_2);
+    kit_tick(&kit, 2000);
+    CHECK(kit.raft->role == ROLE_PRECANDIDATE && kit.raft->leader == RAFT_NOBODY);
+    kit_propose(&kit, 1, 10, ENTRY_DATA);
+    const struct message *refused = kit_out(&kit, MESSAGE_REFUSED, 0);
+    CHECK(refused && span_is(refused->refused.error, "E_NO_LEADER"));
+    kit_close(&kit);
+}
+
+TEST(a_second_leader_of_the_term_is_fatal)
+{
+    struct kit kit;
+    kit_lead(&kit);
+    struct message append = kit_append(&kit, SLOT_3, 2, (struct span){0});
+    kit_peer(&kit, SLOT_3, &append);
+    CHECK(kit_count(&kit, OUTPUT_FATAL) == 1);
+    kit_close(&kit);
+}
+
+static struct message ack(struct kit *kit, uint32_t slot, uint64_t match)
+{
+    struct message message = kit_from(kit, slot, 2, MESSAGE_APPENDED);
+    message.appended.ok = true;
+    message.appended.round = kit->raft->round;
+    message.appended.match_index = match;
+    return message;
+}
+
+TEST(what_was_never_sent_cannot_be_acknowledged)
+{
+    struct kit kit;
+    kit_lead(&kit);
+    kit_flush(&kit);
+    kit_stored(&kit, LIFE, 2);
+    struct message message = ack(&kit, SLOT_2, 2);
+    message.appended.round++;
+    kit_peer(&kit, SLOT_2, &message);
+    CHECK(kit.raft->commit == 0 && kit_count(&kit, OUTPUT_COMPLAINT) == 1);
+    message = ack(&kit, SLOT_2, 3);
+    kit_peer(&kit, SLOT_2, &message);
+    CHECK(kit.raft->commit == 0 && kit_count(&kit, OUTPUT_COMPLAINT) == 1);
+    kit_close(&kit);
+}
+
+/* An append with the entries `first` (index 2) and `second` at this index and term. */
+static void append_two(struct kit *kit, uint64_t index, uint64_t term)
+{
+    struct bytes entries = {0};
+    kit_record(&entries, 2, 1, ENTRY_NOOP, (struct span){0}, kit->hash);
+    kit_record(&entries, index, term, ENTRY_NOOP, (struct span){0}, kit->hash);
+    struct message append = kit_append(kit, SLOT_2, 1, bytes_span(&entries));
+    kit_peer(kit, SLOT_2, &append);
+    bytes_close(&entries);
+}
+
+TEST(an_append_with_a_gap_or_of_a_later_term_is_dropped_whole)
+{
+    struct kit kit;
+    kit_open(&kit);
+    append_two(&kit, 4, 1);
+    CHECK(kit.raft->log.last == 1 && kit_count(&kit, OUTPUT_COMPLAINT) == 1);
+    kit_close(&kit);
+    kit_open(&kit);
+    append_two(&kit, 3, 9);
+    CHECK(kit.raft->log.last == 1 && kit_count(&kit, OUTPUT_COMPLAINT) == 1);
+    kit_close(&kit);
+}
+
+static void append_at_two(struct kit *kit, uint32_t slot, uint64_t term, enum entry_kind kind,
+                          struct span body, const uint8_t before[HASH_SIZE])
+{
+    uint8_t hash[HASH_SIZE];
+    struct bytes entries = {0};
+    memcpy(hash, before, HASH_SIZE);
+    kit_record(&entries, 2, term, kind, body, hash);
+    struct message append = kit_append(kit, slot, term, bytes_span(&entries));
+    kit_peer(kit, slot, &append);
+    kit_balloted(kit);
+    bytes_close(&entries);
+}
+
+TEST(an_entry_of_another_chain_is_fatal)
+{
+    struct kit kit;
+    kit_open(&kit);
+    uint8_t other[HASH_SIZE] = {1};
+    struct bytes entries = {0};
+    kit_record(&entries, 2, 1, ENTRY_NOOP, (struct span){0}, other);
+    struct message append = kit_append(&kit, SLOT_2, 1, bytes_span(&entries));
+    kit_peer(&kit, SLOT_2, &append);
+    CHECK(kit_count(&kit, OUTPUT_FATAL) == 1);
+    bytes_close(&entries);
+    kit_close(&kit);
+}
+
+TEST(a_leader_that_replaces_what_is_committed_is_fatal)
+{
+    struct kit kit;
+    kit_open(&kit);
+    append_at_two(&kit, SLOT_2, 1, ENTRY_NOOP, (struct span){0}, kit.hash);
+    struct message append = kit_append(&kit, SLOT_2, 1, (struct span){0});
+    append.append.prev_index = append.append.commit_index = 2;
+    kit_peer(&kit, SLOT_2, &append);
+    CHECK(kit.raft->commit == 2);
+    struct bytes entries = {0};
+    uint8_t hash[HASH_SIZE];
+    memcpy(hash, kit.hash, HASH_SIZE);
+    kit_record(&entries, 2, 2, ENTRY_NOOP, (struct span){0}, hash);
+    append = kit_append(&kit, SLOT_3, 2, bytes_span(&entries));
+    kit_peer(&kit, SLOT_3, &append);
+    CHECK(kit_count(&kit, OUTPUT_FATAL) == 1 && kit.raft->log.last == 2);
+    bytes_close(&entries);
+    kit_close(&kit);
+}
+
+/* I8, known as R13: what a truncation takes away was never the configuration. */
+TEST(a_configuration_goes_with_its_entry)
+{
+    struct kit kit;
+    kit_open(&kit);
+    struct members more = kit.members;
+    struct member fourth = {.node = 4, .incarnation = 14, .endpoint = "tcp://x"};
+    memset(fourth.key, 4, sizeof fourth.key);
+    members_add(&more, &fourth);
+    struct bytes body = {0};
+    members_encode(&more, &body);
+    append_at_two(&kit, SLOT_2, 1, ENTRY_CONFIG, bytes_span(&body), kit.hash);
+    CHECK(state_members(kit.raft)->count == 4);
+    append_at_two(&kit, SLOT_3, 2, ENTRY_NOOP, (struct span){0}, kit.hash);
+    CHECK(kit.raft->log.last == 2 && state_members(kit.raft)->count == 3);
+    bytes_close(&body);
+    kit_close(&kit);
+}
+
+TEST(a_hole_in_what_storage_tells_is_fatal)
+{
+    struct kit kit = {0};
+    kit_make_members(&kit);
+    kit_open_core(&kit);
+    struct bytes tail = {0}, note = {0};
+    members_encode(&kit.members, &note);
+    kit_record(&tail, 1, 1, ENTRY_FOUNDING, bytes_span(&note), kit.hash);
+    size_t first = tail.size;
+    kit_record(&tail, 3, 1, ENTRY_NOOP, (struct span){0}, kit.hash);
+    struct message message = {.type = MESSAGE_LOADED};
+    message.loaded.life = LIFE;
+    message.loaded.incarnation = 11;
+    message.loaded.may_vote = true;
+    message.loaded.term = 1;
+    message.loaded.last_index = 3;
+    message.loaded.tail = bytes_span(&tail);
+    message.loaded.configs = SPAN(tail.data, first);
+    kit_tell(&kit, INPUT_LOADED, &message);
+    CHECK(kit_count(&kit, OUTPUT_FATAL) == 1);
+    bytes_close(&tail);
+    bytes_close(&note);
+    kit_close(&kit);
+}
+
+/* A leader that no longer holds its log in memory, asked by node 3 for all of it: a FETCH. */
+static uint64_t lead_and_fetch(struct kit *kit, struct bytes *copy)
+{
+    kit_lead(kit);
+    kit_flush(kit);
+    kit_propose(kit, 3, 1000, ENTRY_DATA);
+    kit_flush(kit);
+    kit_stored(kit, LIFE, 2);
+    kit_flush(kit);
+    kit_stored(kit, LIFE, 2);
+    struct message message = ack(kit, SLOT_2, 5);
+    kit_peer(kit, SLOT_2, &message);
+    for (uint64_t i = 1; i <= 3; i++)
+        bytes_append_span(copy, raftlog_record(&kit->raft->log, i));
+    kit->raft->tail_bytes = 1;
+    kit_flush(kit);
+    message = ack(kit, SLOT_3, 0);
+    message.appended.ok = false;
+    message.appended.hint_index = message.appended.hint_term = 1;
+    kit_peer(kit, SLOT_3, &message);
+    kit_flush(kit);
+    message = ack(kit, SLOT_3, 1);
+    kit_peer(kit, SLOT_3, &message);
+    kit_flush(kit);
+    const struct message *fetch = kit_out(kit, MESSAGE_FETCH, 0);
+    assert_non_null(fetch);
+    return fetch->fetch.ticket;
+}
+
+TEST(a_record_that_rotted_is_not_sent)
+{
+    struct kit kit;
+    struct bytes copy = {0};
+    struct message fetched = {.type = MESSAGE_FETCHED};
+    fetched.fetched.ticket = lead_and_fetch(&kit, &copy);
+    copy.data[copy.size - 1] ^= 1; /* of the third */
+    fetched.fetched.from = 1;
+    fetched.fetched.entries = bytes_span(&copy);
+    kit_tell(&kit, INPUT_FETCHED, &fetched);
+    kit_flush(&kit);
+    const struct message *append = kit_out(&kit, MESSAGE_APPEND, 0);
+    uint32_t count = 0;
+    CHECK(append && entry_count(append->append.entries, &count) == ERR_NONE && count == 1);
+    bytes_close(&copy);
+    kit_close(&kit);
+}
+
+/* I28: who applies too slowly takes no more. */
+TEST(what_is_not_applied_is_bounded_in_entries)
+{
+    struct kit kit;
+    kit_lead(&kit);
+    kit.raft->tail_bytes = 1ull << 30;
+    while (kit.raft->log.last <= RAFT_ENTRIES_LAG_MAX + 1) {
+        kit_propose(&kit, 1024, 0, ENTRY_DATA);
+        CHECK(kit_out(&kit, MESSAGE_REFUSED, 0) == NULL);
+        for (int i = 0; i < 9 && kit.raft->stored < kit.raft->log.last; i++) {
+            kit_flush(&kit);
+            kit_stored(&kit, LIFE, 2);
+        }
+        struct message message = ack(&kit, SLOT_2, kit.raft->log.last);
+        kit_peer(&kit, SLOT_2, &message);
+        CHECK(kit.raft->commit == kit.raft->log.last);
+    }
+    kit_propose(&kit, 1, 0, ENTRY_DATA);
+    const struct message *refused = kit_out(&kit, MESSAGE_REFUSED, 0);
+    CHECK(refused && span_is(refused->refused.error, "E_BUSY"));
+    kit_close(&kit);
+}
+
+TEST_MAIN(T(a_vote_of_a_passed_term_is_not_sent), T(a_vote_that_was_lost_with_storage_is_not_sent),
+          T(a_pre_candidate_forgets_its_leader), T(a_second_leader_of_the_term_is_fatal),
+          T(what_was_never_sent_cannot_be_acknowledged),
+          T(an_append_with_a_gap_or_of_a_later_term_is_dropped_whole),
+          T(an_entry_of_another_chain_is_fatal),
+          T(a_leader_that_replaces_what_is_committed_is_fatal),
+          T(a_configuration_goes_with_its_entry), T(a_hole_in_what_storage_tells_is_fatal),
+          T(a_record_that_rotted_is_not_sent), T(what_is_not_applied_is_bounded_in_entries))
