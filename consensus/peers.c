@@ -59,6 +59,7 @@ void peers_begin_lead(struct peer *peer, uint64_t last, uint64_t now_ms)
     peer->heard_ms = now_ms;
     peer->sent_ms = 0;
     peer->has_clock = false;
+    peer->before_index = peer->before_term = 0;
     peers_forget_fetch(peer);
     peers_rewind(peer, last + 1);
 }

@@ -46,6 +46,7 @@ struct peer {
     uint64_t fetch_ticket, fetch_due_ms; /* ticket 0: none asked */
     struct bytes fetched;
     uint64_t fetched_first, fetched_last; /* first 0: nothing here */
+    uint64_t before_index, before_term;   /* of the entry before the page that was asked for */
 
     struct bytes scratch;
 };

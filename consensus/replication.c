@@ -237,14 +237,16 @@ static void ask_older(struct raft *raft, struct peer *peer, uint64_t from)
 static bool previous_term(const struct raft *raft, const struct peer *peer, uint64_t *term)
 {
     uint64_t prev = peer->next - 1;
-    struct span record = {0};
-    if (!raftlog_knows(&raft->log, prev))
-        record = peers_fetched(peer, prev);
-    else
+    struct span record = peers_fetched(peer, prev);
+    if (raftlog_knows(&raft->log, prev))
         *term = raftlog_term(&raft->log, prev);
-    if (record.size > 0)
+    else if (record.size > 0)
         *term = entry_term_of(record);
-    return record.size > 0 || raftlog_knows(&raft->log, prev);
+    else if (peer->before_index == prev)
+        *term = peer->before_term;
+    else
+        return false;
+    return true;
 }
 
 /* Lends the rest of the fetched page from `next` on. */
@@ -254,6 +256,20 @@ static struct span fetched_rest(const struct peer *peer)
     if (from.size == 0)
         return from;
     return SPAN(from.data, peer->fetched.size - (size_t)(from.data - peer->fetched.data));
+}
+
+/* A page begins with the entry before what is wanted, for its term, and may end with it too: it is
+ * of one file, and as small as one entry. Then the term is kept and the page behind is asked for.
+ */
+static void ask_page(struct raft *raft, struct peer *peer)
+{
+    uint64_t prev = peer->next - 1;
+    struct span record = peers_fetched(peer, prev);
+    if (record.size > 0) {
+        peer->before_index = prev;
+        peer->before_term = entry_term_of(record);
+    }
+    ask_older(raft, peer, prev == peer->before_index ? peer->next : prev);
 }
 
 /* What may go to the peer now; `*last` stays next - 1 if that is nothing. */
@@ -273,7 +289,7 @@ static struct span choose_entries(struct raft *raft, struct peer *peer, uint64_t
     struct span rest = fetched_rest(peer);
     if (rest.size == 0) {
         if (peer->fetch_ticket == 0)
-            ask_older(raft, peer, peer->next > 1 ? peer->next - 1 : 1);
+            ask_page(raft, peer);
         return rest;
     }
     if (peer->match + 1 < peer->next) /* one page of old entries at a time */

@@ -420,6 +420,57 @@ TEST(old_entries_are_fetched_for_a_slow_peer)
     kit_close(&kit);
 }
 
+/* Storage gives at least one entry, and never more than one file: a page may hold the entry before
+ * the wanted ones alone. It was asked for again and again then, and the peer got nothing more. */
+TEST(a_page_that_ends_before_what_is_wanted_is_enough)
+{
+    struct kit kit;
+    kit_lead(&kit);
+    kit_flush(&kit);
+    kit_propose(&kit, 3, 1000, ENTRY_DATA);
+    kit_flush(&kit);
+    kit_stored(&kit, LIFE, 2);
+    kit_flush(&kit);
+    kit_stored(&kit, LIFE, 2);
+    answer(&kit, SLOT_2, 2, 5);
+    struct bytes copy = {0}, rest = {0};
+    bytes_append_span(&copy, raftlog_record(&kit.raft->log, 1));
+    for (uint64_t i = 2; i <= 3; i++)
+        bytes_append_span(&rest, raftlog_record(&kit.raft->log, i));
+    kit.raft->tail_bytes = 1;
+    kit_flush(&kit);
+
+    struct message nack = kit_from(&kit, SLOT_3, 2, MESSAGE_APPENDED);
+    nack.appended.round = kit.raft->round;
+    nack.appended.hint_index = 1;
+    nack.appended.hint_term = 1;
+    kit_peer(&kit, SLOT_3, &nack);
+    kit_flush(&kit);
+    answer(&kit, SLOT_3, 2, 1);
+    kit_flush(&kit);
+    const struct message *fetch = kit_out(&kit, MESSAGE_FETCH, 0);
+    CHECK(fetch && fetch->fetch.from == 1);
+    struct message fetched = {.type = MESSAGE_FETCHED};
+    fetched.fetched.ticket = fetch->fetch.ticket;
+    fetched.fetched.from = 1;
+    fetched.fetched.entries = bytes_span(&copy);
+    kit_tell(&kit, INPUT_FETCHED, &fetched);
+    kit_flush(&kit);
+    fetch = kit_out(&kit, MESSAGE_FETCH, 0);
+    CHECK(fetch && fetch->fetch.from == 2);
+    fetched.fetched.ticket = fetch->fetch.ticket;
+    fetched.fetched.from = 2;
+    fetched.fetched.entries = bytes_span(&rest);
+    kit_tell(&kit, INPUT_FETCHED, &fetched);
+    kit_flush(&kit);
+    const struct message *append = kit_out(&kit, MESSAGE_APPEND, 0);
+    CHECK(append && append->append.prev_index == 1 && append->append.prev_term == 1);
+    CHECK(entry_index_of(append->append.entries) == 2);
+    bytes_close(&rest);
+    bytes_close(&copy);
+    kit_close(&kit);
+}
+
 TEST_MAIN(T(an_append_is_acknowledged_only_when_it_is_durable),
           T(the_ballot_goes_before_the_first_entry_of_a_term),
           T(a_truncation_voids_what_is_on_its_way_to_the_disk),
@@ -433,4 +484,5 @@ TEST_MAIN(T(an_append_is_acknowledged_only_when_it_is_durable),
           T(a_clock_far_ahead_of_the_others_is_not_followed), T(only_puts_may_be_proposed),
           T(what_waits_is_bounded), T(a_follower_forwards_once_a_turn),
           T(a_forward_to_one_that_does_not_lead_comes_back),
-          T(small_batches_wait_for_the_one_on_its_way), T(old_entries_are_fetched_for_a_slow_peer))
+          T(small_batches_wait_for_the_one_on_its_way), T(old_entries_are_fetched_for_a_slow_peer),
+          T(a_page_that_ends_before_what_is_wanted_is_enough))
