@@ -228,7 +228,7 @@ static void on_keeper_down(void *owner, uint32_t neighbour)
 
 static link_handler *const consensus_handlers[MESSAGE_TYPE_MAX] = {
     ON(LEADER_IS, standing_on_leader), ON(REFUSED, on_refused), ON(COUNTED, on_counted),
-    ON(TRANSFERRED, operate_transferred)};
+    ON(TRANSFERRED, operate_transferred), ON(READ_INDEX_IS, confirm_told)};
 static link_handler *const view_handlers[MESSAGE_TYPE_MAX] = {
     ON(WATCHING, standing_on_watching), ON(FEED, standing_on_feed), ON(OUTCOMES_ARE, on_outcomes)};
 static link_handler *const keeper_handlers[MESSAGE_TYPE_MAX] = {
@@ -243,8 +243,10 @@ static const struct door_rules door_rules = {on_ask, on_refuse, on_subscribed};
 static void on_flush(void *owner)
 {
     struct api *api = owner;
-    if (api->waits.count > 0)
+    if (api->waits.count > 0) {
         reads_wake(api);
+        confirm_flush(api);
+    }
     writes_flush(api);
     operate_flush(api);
 }
@@ -312,6 +314,7 @@ static enum err api_open(void *owner)
     base->loop.now_ms = api->contact_ms = clock_now_ms();
     standing_open(api);
     session_open(&api->session);
+    confirm_open(api);
     feed_open(&api->feed, on_emit, api);
     TRY(connect_links(api));
     TRY(door_open(&api->door, &base->loop, base->context, api->listen, api->stream, &door_rules,

@@ -37,7 +37,8 @@ static void begin(struct api *api, const struct door_route *route, uint64_t requ
         return;
     }
     wait->poll_until_ms = ask->block_ms > 0 ? now_ms(api) + ask->block_ms : 0;
-    if (ask->wait_for <= api->standing.last_id) {
+    wait->wants_index = ask->linearizable || ask->wait_for > api->standing.last_id;
+    if (!wait->wants_index) {
         reads_ask(api, wait);
         return;
     }
@@ -74,10 +75,11 @@ static void answer_head_now(struct api *api, const struct door_route *route, uin
 
 void reads_head(struct api *api, const struct door_route *route, const struct message *message)
 {
-    struct request_read ask = {.wait_for = message->head.min_id};
-    if (!api->standing.storage_up)
-        api_refuse(api, route, message->request, ERR_NOT_READY, "storage is starting");
-    else if (ask.wait_for <= api->standing.last_id)
+    struct request_read ask;
+    struct refusal refusal = request_head(&api->standing, &message->head, &ask);
+    if (refusal.err != ERR_NONE)
+        api_refuse(api, route, message->request, refusal.err, refusal.detail);
+    else if (!ask.linearizable && ask.wait_for <= api->standing.last_id)
         answer_head_now(api, route, message->request);
     else
         begin(api, route, message->request, MESSAGE_HEAD, &ask);
@@ -147,14 +149,34 @@ void reads_effect(struct api *api, const struct effect *effect)
     }
 }
 
-/* The id that was waited for is here: a head is answered, the rest asks storage. */
+/* What was waited for is here: a head is answered, the rest asks storage. */
 static void arrive(struct api *api, struct wait *wait)
 {
+    if (wait->ask.now)
+        wait->ask.read.since = api->standing.last_id;
     if (wait->verb != MESSAGE_HEAD) {
         reads_ask(api, wait);
         return;
     }
     answer_head_now(api, &wait->route, wait->request);
+    waits_remove(&api->waits, wait);
+}
+
+static bool is_here(const struct api *api, const struct wait *wait)
+{
+    return wait->ask.wait_for <= api->standing.last_id &&
+           (!wait->ask.linearizable || confirm_is_done(api, wait));
+}
+
+/* The position lies above all that any node can have shown before the ask. */
+static bool is_ahead(const struct api *api, const struct wait *wait)
+{
+    return confirm_is_done(api, wait) && wait->ask.read.since > api->standing.last_id;
+}
+
+static void refuse(struct api *api, struct wait *wait, enum err err)
+{
+    api_refuse(api, &wait->route, wait->request, err, NULL);
     waits_remove(&api->waits, wait);
 }
 
@@ -164,8 +186,10 @@ void reads_wake(struct api *api)
         struct wait *wait = api->waits.slots[i];
         if (wait == NULL)
             continue;
-        if (wait->state == WAIT_ID && wait->ask.wait_for <= api->standing.last_id)
+        if (wait->state == WAIT_ID && is_here(api, wait))
             arrive(api, wait);
+        else if (wait->state == WAIT_ID && is_ahead(api, wait))
+            refuse(api, wait, ERR_AHEAD);
         else if (wait->state == WAIT_MATCH && wait->deadline_ms == 0)
             reads_ask(api, wait);
     }
@@ -267,13 +291,13 @@ void reads_tallied(struct api *api, const struct message *message)
 /* ---- ends -------------------------------------------------------------------------------------
  */
 
-/* An id that does not come: it is above the head, or this node is behind. */
+/* What does not come: an id above the head, the word of a majority, or what it says is there. */
 static void give_up_on_id(struct api *api, struct wait *wait)
 {
-    const struct standing *standing = &api->standing;
-    bool caught_up = standing->leader != 0 && standing->applied_index >= standing->leader_commit;
-    api_refuse(api, &wait->route, wait->request, caught_up ? ERR_AHEAD : ERR_BEHIND, NULL);
-    waits_remove(&api->waits, wait);
+    if (confirm_is_done(api, wait))
+        refuse(api, wait, ERR_AHEAD);
+    else
+        refuse(api, wait, wait->index_known ? ERR_BEHIND : ERR_NO_QUORUM);
 }
 
 static void end(struct api *api, struct wait *wait)

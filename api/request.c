@@ -63,6 +63,14 @@ struct refusal request_readable(const struct standing *standing)
     return ALLOWED;
 }
 
+static struct refusal take_consistency(struct span text, struct request_read *out)
+{
+    out->linearizable = span_is(text, "linearizable");
+    if (text.size == 0 || span_is(text, "local") || out->linearizable)
+        return ALLOWED;
+    return REFUSED(ERR_BAD_REQUEST, "consistency: local or linearizable");
+}
+
 /* A cursor of this log, and the position it names. */
 static struct refusal use_cursor(const struct standing *standing, struct span text,
                                  struct cursor *cursor)
@@ -83,6 +91,7 @@ static struct refusal list_start(const struct standing *standing, const struct m
     bool backwards = list->before.size > 0;
     if (backwards && (list->cursor.size > 0 || list->now))
         return REFUSED(ERR_BAD_REQUEST, "before: goes with neither cursor nor now");
+    out->now = list->now;
     out->read.since = list->now ? standing->last_id : list->since;
     if (list->cursor.size == 0 && !backwards)
         return ALLOWED;
@@ -123,7 +132,9 @@ struct refusal request_list(const struct standing *standing, const struct messag
     out->read.limit = list->limit != 0 ? list->limit : REQUEST_LIMIT_DEFAULT;
     out->read.bytes = list->bytes != 0 ? list->bytes : REQUEST_BYTES_DEFAULT;
     out->read.tags = list->tags;
-    refusal = list_start(standing, list, out);
+    refusal = take_consistency(list->consistency, out);
+    if (refusal.err == ERR_NONE)
+        refusal = list_start(standing, list, out);
     out->wait_for = list->min_id > out->read.since ? list->min_id : out->read.since;
     return refusal;
 }
@@ -139,7 +150,16 @@ struct refusal request_get(const struct standing *standing, const struct message
     *out = (struct request_read){.wait_for = get->min_id};
     out->read = (struct message_read){
         .since = get->id - 1, .limit = 1, .bytes = REQUEST_BYTES_MAX, .exact = true};
-    return ALLOWED;
+    return take_consistency(get->consistency, out);
+}
+
+struct refusal request_head(const struct standing *standing, const struct message_head *head,
+                            struct request_read *out)
+{
+    *out = (struct request_read){.wait_for = head->min_id};
+    if (!standing->storage_up)
+        return REFUSED(ERR_NOT_READY, "storage is starting");
+    return take_consistency(head->consistency, out);
 }
 
 size_t request_cursor(const struct standing *standing, uint64_t id, const uint8_t hash[HASH_SIZE],

@@ -51,12 +51,16 @@ struct request_read {
     uint8_t since_hash[HASH_SIZE];
     bool has_since_hash;
     uint64_t wait_for, block_ms;
+    bool linearizable; /* all that was acknowledged before the ask must be applied here first */
+    bool now;          /* since: the head of the moment it is read */
 };
 
 struct refusal request_list(const struct standing *standing, const struct message_list *list,
                             struct request_read *out);
 struct refusal request_get(const struct standing *standing, const struct message_get *get,
                            struct request_read *out);
+struct refusal request_head(const struct standing *standing, const struct message_head *head,
+                            struct request_read *out);
 
 /* May this node answer reads? */
 struct refusal request_readable(const struct standing *standing);

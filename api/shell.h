@@ -1,6 +1,7 @@
 /* shell.h - the struct of the api process, shared by the files of its shell:
  * api.c opens it, standing.c keeps what is known of the node, writes.c carries puts, reads.c
- * everything that is read, operate.c what an operator asks. */
+ * everything that is read, confirm.c learns what a linearizable read must wait for, operate.c what
+ * an operator asks. */
 #ifndef API_SHELL_H
 #define API_SHELL_H
 
@@ -22,6 +23,12 @@ struct operate {
     uint64_t stop_due_ms, hand_over_due_ms;
 };
 
+/* The read index asked for last (confirm.c). */
+struct confirm {
+    uint64_t ticket, due_ms; /* due: asked again, or not asked before */
+    bool running;
+};
+
 struct api {
     struct service_base base;
     const char *listen, *stream;
@@ -33,6 +40,7 @@ struct api {
     struct session session;
     struct waits waits;
     struct operate operate;
+    struct confirm confirm;
     struct feed feed;
     struct answer_texts texts;
     struct bytes proposals; /* of this turn */
@@ -109,5 +117,13 @@ void reads_expire(struct api *api);
 void reads_storage_lost(struct api *api);
 /* Sends the READ of a wait. */
 void reads_ask(struct api *api, struct wait *wait);
+
+/* ---- confirm.c ---- */
+void confirm_open(struct api *api);
+void confirm_flush(struct api *api); /* once per turn, if something waits */
+void confirm_again(struct api *api); /* the leader, the link to it, or consensus changed */
+enum err confirm_told(void *owner, uint32_t neighbour, const struct message *message);
+/* What a majority confirmed after the ask came is applied here. */
+bool confirm_is_done(const struct api *api, const struct wait *wait);
 
 #endif

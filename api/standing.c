@@ -48,8 +48,10 @@ enum err standing_on_leader(void *owner, uint32_t neighbour, const struct messag
     if (is->leader != 0)
         api->contact_ms = api->base.loop.now_ms;
     standing_judge(api);
-    if (again)
+    if (again) {
         writes_again(api);
+        confirm_again(api);
+    }
     return ERR_NONE;
 }
 

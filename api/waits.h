@@ -12,7 +12,7 @@
 enum { WAITS_MAX = 4096, WAITS_ID_MS = 2000 };
 
 enum wait_state {
-    WAIT_ID,    /* until `ask.wait_for` is applied here */
+    WAIT_ID,    /* until `ask.wait_for`, and what the read index says, is applied here */
     WAIT_PAGE,  /* storage was asked */
     WAIT_MATCH, /* long poll: until a change matches */
 };
@@ -24,6 +24,8 @@ struct wait {
     enum message_type verb; /* GET, LIST; HEAD waits for an id only; PUT for the hash of its
                                outcome; STATUS for counters */
     struct request_read ask;
+    bool wants_index, index_known;
+    uint64_t index_ticket, read_index; /* READ_INDEX: asked, told */
     uint64_t ticket, deadline_ms, poll_until_ms;
     struct effect outcome;               /* PUT */
     struct bytes tags, counted, tallied; /* owned: texts of ask.read.tags; counters of STATUS */

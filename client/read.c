@@ -86,6 +86,11 @@ enum ca_code client_wait_for(struct ca *ca, struct ask *ask,
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+static struct span consistency_of(const struct ca *ca)
+{
+    return ca->options.linearizable ? SPAN_TEXT("linearizable") : (struct span){0};
+}
+
 static enum err take_get(void *into, const struct message *answer)
 {
     return page_open(answer->get_is.change, true, into);
@@ -99,6 +104,7 @@ enum ca_code ca_get(struct ca *ca, uint64_t id, struct ca_page **page)
         return client_no_memory(ca);
     ask->message.get.id = id;
     ask->message.get.min_id = ca->seen;
+    ask->message.get.consistency = consistency_of(ca);
     return client_wait_for(ca, ask, take_get, page);
 }
 
@@ -150,6 +156,7 @@ enum ca_code ca_list(struct ca *ca, const struct ca_query *query, struct ca_page
         return client_no_memory(ca);
     fill_list(&ask->message.list, query);
     ask->message.list.min_id = ca->seen;
+    ask->message.list.consistency = consistency_of(ca);
     ask->patience_ms = ca->options.patience_ms + query->block_ms;
     enum ca_code code = client_wait_for(ca, ask, take_list, page);
     uint32_t count = *page != NULL ? ca_page_count(*page) : 0;
@@ -175,6 +182,7 @@ enum ca_code ca_head(struct ca *ca, struct ca_head *head)
     if (ask == NULL)
         return client_no_memory(ca);
     ask->message.head.min_id = ca->seen;
+    ask->message.head.consistency = consistency_of(ca);
     return client_wait_for(ca, ask, take_head, head);
 }
 

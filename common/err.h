@@ -29,6 +29,8 @@
     X(ERR_NO_LEADER, "E_NO_LEADER", true, NONE, "no leader is known; send again")                  \
     X(ERR_NOT_LEADER, "E_NOT_LEADER", true, NONE, "this node does not lead; ask that one")         \
     X(ERR_NOT_READY, "E_NOT_READY", true, NONE, "the node is starting; send again or ask another") \
+    X(ERR_NO_QUORUM, "E_NO_QUORUM", true, NONE,                                                    \
+      "no majority confirmed in time what the newest state is; send again or ask another")         \
     X(ERR_BEHIND, "E_BEHIND", true, NONE, "this node lags behind; send again or ask another")      \
     X(ERR_DRAINED, "E_DRAINED", false, NONE,                                                       \
       "the node is drained; undrain it first, or name another")                                    \

@@ -70,6 +70,7 @@ static void perform(struct consensus *self, const struct raft_output *output)
         to_storage(self, &output->message);
         break;
     case OUTPUT_REFUSED:
+    case OUTPUT_READ_INDEX:
         listeners_tell(&self->listeners, &self->front, &output->message);
         break;
     case OUTPUT_KEPT:
@@ -131,19 +132,20 @@ static void on_front_down(void *owner, uint32_t neighbour)
     handover_forget(&self->handover, neighbour);
 }
 
-static enum err on_propose(void *owner, uint32_t neighbour, const struct message *message)
+/* An ask of the api that is an input of the core. */
+static enum err on_front(void *owner, uint32_t neighbour, const struct message *message)
 {
-    feed(owner, (struct raft_input){.kind = INPUT_PROPOSE, .message = message});
+    bool puts = message->type == MESSAGE_PROPOSE;
+    feed(owner,
+         (struct raft_input){.kind = puts ? INPUT_PROPOSE : INPUT_READ_INDEX, .message = message});
     return ERR_NONE;
 }
 
 static enum err on_count(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct consensus *self = owner;
-    struct raft_status status;
     SCOPED(bytes) map = {0};
-    raft_status(self->raft, &status);
-    report_counters(&status.counters, &self->peers, &map);
+    report_counters(self->raft, &self->peers, &map);
     struct message answer = {.type = MESSAGE_COUNTED, .counted = {bytes_span(&map)}};
     return link_send(&self->front, neighbour, &answer);
 }
@@ -285,8 +287,8 @@ static void on_flush(void *owner)
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static link_handler *const front_handlers[MESSAGE_TYPE_MAX] = {
-    ON(PROPOSE, on_propose), ON(FOLLOW_LEADER, on_follow_leader), ON(HINTS, on_hints),
-    ON(COUNT, on_count),     ON(TRANSFER, on_transfer),
+    ON(PROPOSE, on_front), ON(FOLLOW_LEADER, on_follow_leader), ON(HINTS, on_hints),
+    ON(COUNT, on_count),   ON(TRANSFER, on_transfer),           ON(READ_INDEX, on_front),
 };
 
 static link_handler *const storage_handlers[MESSAGE_TYPE_MAX] = {

@@ -56,6 +56,7 @@ void peers_begin_lead(struct peer *peer, uint64_t last, uint64_t now_ms)
     peer->match = 0;
     peer->commit_sent = 0;
     peer->rewound = 0;
+    peer->read_round = 0;
     peer->heard_ms = now_ms;
     peer->sent_ms = 0;
     peer->has_clock = false;

@@ -37,8 +37,10 @@ struct peer {
     bool beat;    /* an append is due, entries or not */
     uint64_t sent_ms, heard_ms;
     uint64_t commit_sent;
-    uint64_t rewound;    /* refusals of rounds up to this one were dealt with */
-    int64_t clock_ahead; /* its wall clock minus ours, ns */
+    uint64_t read_round,
+        read_incarnation; /* highest append it answered in this term, and as whom */
+    uint64_t rewound;     /* refusals of rounds up to this one were dealt with */
+    int64_t clock_ahead;  /* its wall clock minus ours, ns */
     bool has_clock;
     bool drained; /* it said that it shall not lead */
 

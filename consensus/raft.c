@@ -6,6 +6,7 @@
 #include "consensus/election.h"
 #include "consensus/follow.h"
 #include "consensus/proposals.h"
+#include "consensus/readindex.h"
 #include "consensus/replication.h"
 #include "consensus/state.h"
 #include "consensus/transfer.h"
@@ -41,6 +42,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_NOTED] = ignore,           [ON_VOTE] = ignore,                [ON_VOTED] = ignore,
         [ON_APPEND] = ignore,          [ON_APPENDED] = ignore,            [ON_FORWARD] = ignore,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
+        [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = ignore, [ON_INDEX_IS] = ignore,
     },
     [ROLE_FOUNDING] = {
         [ON_TICK] = bootstrap_tick,    [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -52,6 +54,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_NOTED] = bootstrap_noted,  [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
+        [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
     },
     [ROLE_OUTSIDE] = {
         [ON_TICK] = ignore,            [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -63,6 +66,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_NOTED] = ignore,           [ON_VOTE] = ignore,                [ON_VOTED] = ignore,
         [ON_APPEND] = ignore,          [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
+        [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = ignore,
     },
     [ROLE_FOLLOWER] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -74,6 +78,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_NOTED] = ignore,           [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = transfer_timeout_now,
+        [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
     },
     [ROLE_PRECANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -85,6 +90,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_NOTED] = bootstrap_noted,  [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
+        [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
     },
     [ROLE_CANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -96,6 +102,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_NOTED] = ignore,           [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
+        [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
     },
     [ROLE_LEADER] = {
         [ON_TICK] = replication_tick,  [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -107,6 +114,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_NOTED] = ignore,           [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = replication_appended, [ON_FORWARD] = proposals_forward,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_asked, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
+        [ON_READ_INDEX] = readindex_ask, [ON_ASK_INDEX] = readindex_asked, [ON_INDEX_IS] = readindex_told,
     },
 };
 /* clang-format on */
@@ -127,6 +135,7 @@ static const enum raft_column columns[INPUT_COUNT] = {
     [INPUT_HINT] = ON_HINT,
     [INPUT_TRANSFER] = ON_TRANSFER,
     [INPUT_DRAIN] = ON_DRAIN,
+    [INPUT_READ_INDEX] = ON_READ_INDEX,
     [INPUT_FLUSH] = ON_FLUSH,
 };
 
@@ -134,6 +143,8 @@ static enum raft_column column_of_peer(enum message_type type)
 {
     if (type == MESSAGE_TIMEOUT_NOW)
         return ON_TIMEOUT_NOW;
+    if (type == MESSAGE_ASK_INDEX || type == MESSAGE_INDEX_IS)
+        return type == MESSAGE_ASK_INDEX ? ON_ASK_INDEX : ON_INDEX_IS;
     bool known = type >= MESSAGE_MEET && type <= MESSAGE_FORWARD_REFUSED;
     return known ? (enum raft_column)(ON_MEET + (type - MESSAGE_MEET)) : ON_COUNT;
 }
@@ -203,6 +214,7 @@ static enum raft_column column_of(struct raft *raft, const struct raft_input *in
 static void finish(struct raft *raft)
 {
     transfer_settle(raft);
+    readindex_settle(raft);
     state_emit_ballot(raft);
     if (raft->role == ROLE_LOADING || raft->role == ROLE_OUTSIDE || !state_settled(raft))
         return;

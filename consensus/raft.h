@@ -73,6 +73,7 @@ enum raft_input_kind {
     INPUT_HINT,         /* voter: another server may be there, or has another endpoint */
     INPUT_TRANSFER,     /* number: node id that shall lead; 0: whoever has most of the log */
     INPUT_DRAIN,        /* number: 1 this node shall not lead while another can, 0 it may again */
+    INPUT_READ_INDEX,   /* message: READ_INDEX of the own api */
     INPUT_FLUSH,        /* once per turn, after everything else */
     INPUT_COUNT
 };
@@ -88,13 +89,14 @@ struct raft_input {
 };
 
 enum raft_output_kind {
-    OUTPUT_SEND,      /* message to the peer in `slot`; its head is filled in */
-    OUTPUT_STORAGE,   /* message: LOAD, BALLOT, STORE (journal), COMMIT (view), FETCH (keeper) */
-    OUTPUT_REFUSED,   /* message: REFUSED, to the own api */
-    OUTPUT_KEPT,      /* err: a TRANSFER was refused, or failed and this node goes on leading;
-                         that one succeeded shows in the status */
-    OUTPUT_COMPLAINT, /* text: log it as a warning; said once per cause */
-    OUTPUT_FATAL,     /* text: log it as an error and end with EXIT_CORRUPTION (I6, I7) */
+    OUTPUT_SEND,       /* message to the peer in `slot`; its head is filled in */
+    OUTPUT_STORAGE,    /* message: LOAD, BALLOT, STORE (journal), COMMIT (view), FETCH (keeper) */
+    OUTPUT_REFUSED,    /* message: REFUSED, to the own api */
+    OUTPUT_READ_INDEX, /* message: READ_INDEX_IS, to the own api */
+    OUTPUT_KEPT,       /* err: a TRANSFER was refused, or failed and this node goes on leading;
+                          that one succeeded shows in the status */
+    OUTPUT_COMPLAINT,  /* text: log it as a warning; said once per cause */
+    OUTPUT_FATAL,      /* text: log it as an error and end with EXIT_CORRUPTION (I6, I7) */
 };
 
 /* Spans and texts are lent until the next raft_step. */
@@ -149,7 +151,8 @@ int raft_slot_of(const struct raft *raft, const uint8_t key[RAFT_KEY_SIZE]);
 
 struct raft_counters {
     uint64_t elections, terms_led, appends_sent, append_bytes, heartbeats, stores, store_bytes,
-        proposals, refused, forwarded, fetches, wrong_cluster, wrong_receiver, transfers;
+        proposals, refused, forwarded, fetches, wrong_cluster, wrong_receiver, transfers, reads,
+        read_rounds;
 };
 
 struct raft_status {

@@ -4,6 +4,7 @@
 #include "consensus/durable.h"
 #include "consensus/proposals.h"
 #include "consensus/quorum.h"
+#include "consensus/readindex.h"
 #include "consensus/transfer.h"
 #include "protocol/entry.h"
 
@@ -165,6 +166,7 @@ void replication_appended(struct raft *raft, const struct raft_input *in)
         take_match(raft, peer, answer);
     else
         take_refusal(raft, peer, answer);
+    readindex_acked(raft, peer, answer->round);
     raft->dirty = true;
 }
 
@@ -353,6 +355,7 @@ void replication_flush(struct raft *raft, const struct raft_input *in)
 {
     raft->dirty = false;
     durable_flush(raft);
+    readindex_begin(raft);
     for (uint32_t i = 0; i < raft->peers.count; i++)
         if (raft->peers.at[i].member >= 0)
             flush_peer(raft, i);

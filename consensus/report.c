@@ -32,9 +32,12 @@ bool report_differs(const struct raft_status *a, const struct raft_status *b)
            strcmp(a->waits_for, b->waits_for) != 0;
 }
 
-void report_counters(const struct raft_counters *c, const struct peerlink *peers, struct bytes *out)
+void report_counters(const struct raft *raft, const struct peerlink *peers, struct bytes *out)
 {
-    wire_pack_map(out, 18);
+    struct raft_status status;
+    raft_status(raft, &status);
+    const struct raft_counters *c = &status.counters;
+    wire_pack_map(out, 20);
     wire_pack_counter(out, "elections", c->elections);
     wire_pack_counter(out, "terms_led", c->terms_led);
     wire_pack_counter(out, "appends_sent", c->appends_sent);
@@ -49,6 +52,8 @@ void report_counters(const struct raft_counters *c, const struct peerlink *peers
     wire_pack_counter(out, "wrong_cluster", c->wrong_cluster);
     wire_pack_counter(out, "wrong_receiver", c->wrong_receiver);
     wire_pack_counter(out, "transfers", c->transfers);
+    wire_pack_counter(out, "reads", c->reads);
+    wire_pack_counter(out, "read_rounds", c->read_rounds);
     wire_pack_counter(out, "peer_received", peers->received);
     wire_pack_counter(out, "peer_sent", peers->sent);
     wire_pack_counter(out, "peer_dropped", peers->dropped);

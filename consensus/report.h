@@ -15,7 +15,6 @@ void report_leader(const struct raft_status *status, char cluster[REPORT_CLUSTER
 bool report_differs(const struct raft_status *a, const struct raft_status *b);
 
 /* A msgpack map of counters. */
-void report_counters(const struct raft_counters *c, const struct peerlink *peers,
-                     struct bytes *out);
+void report_counters(const struct raft *raft, const struct peerlink *peers, struct bytes *out);
 
 #endif

@@ -28,7 +28,9 @@ enum {
     RAFT_HURRIES = 6,       /* tries after LINK_DOWN that do not wait a whole election timeout */
     RAFT_HURRY_MIN_MS = 50, /* for the next of them */
     RAFT_HURRY_MAX_MS = 150,
-    RAFT_DRAINED_TIMES = 5,       /* so many election timeouts later a drained node stands */
+    RAFT_DRAINED_TIMES = 5,  /* so many election timeouts later a drained node stands */
+    RAFT_READS_PER_SLOT = 8, /* asks for a read index: of the own api, of each peer */
+    RAFT_READS_MAX = 64,
     RAFT_NOBODY = RAFT_PEERS_MAX, /* as leader slot */
     RAFT_SELF = RAFT_PEERS_MAX + 1,
 };
@@ -64,6 +66,9 @@ enum raft_column {
     ON_FORWARD,
     ON_FORWARD_REFUSED,
     ON_TIMEOUT_NOW,
+    ON_READ_INDEX,
+    ON_ASK_INDEX,
+    ON_INDEX_IS,
     ON_COUNT
 };
 
@@ -78,6 +83,13 @@ struct store_mark {
 struct config_mark {
     uint64_t index;
     struct members members;
+};
+
+/* Who asked for a read index, and under which ticket. */
+struct read_ask {
+    uint32_t slot;               /* RAFT_SELF: the own api */
+    uint64_t to, to_incarnation; /* of a peer */
+    uint64_t ticket;
 };
 
 struct raft {
@@ -167,6 +179,12 @@ struct raft {
         uint64_t due_ms;
         struct bytes held; /* proposals, until it is known who leads */
     } transfer;
+    struct reads {
+        struct read_ask at[RAFT_READS_MAX]; /* those of the running round first */
+        uint32_t count, begun;
+        uint64_t index; /* of the running round: what is answered */
+        uint64_t round; /* answers to appends up to this one confirm nothing */
+    } reads;
 
     /* founding */
     uint64_t meet_due_ms;

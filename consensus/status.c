@@ -162,6 +162,10 @@ static void assert_leader(const struct raft *raft)
     assert(raftlog_last_term(&raft->log) == raft->term);
     assert(raft->config_count > 0);
     assert(!raft->transfer.running || raft->log.last == raft->transfer.last); /* I14 */
+    if (raft->reads.begun > 0) {                                              /* I15 */
+        assert(raft->reads.index >= raft->term_first && raft->reads.index <= raft->commit);
+        assert(raft->reads.round <= raft->round);
+    }
     for (uint32_t i = 0; i < raft->peers.count; i++) {
         const struct peer *peer = &raft->peers.at[i];
         assert(peer->member < 0 || peer->match < peer->next);
@@ -180,6 +184,7 @@ void raft_assert(const struct raft *raft)
         assert_leader(raft);
     else
         assert(raft->leader != RAFT_SELF);
-    assert(raft->role == ROLE_LEADER || !raft->transfer.running);
+    assert(raft->role == ROLE_LEADER || (!raft->transfer.running && raft->reads.count == 0));
+    assert(raft->reads.begun <= raft->reads.count);
     assert(raft->role != ROLE_FOLLOWER || raft->config_count > 0);
 }

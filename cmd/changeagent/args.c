@@ -43,6 +43,8 @@ static const struct flag flags[] = {
     {"--cursor", NULL, FLAG_TEXT, AT(cursor), 0, "C", "list, follow: go on after this cursor"},
     {"--before", NULL, FLAG_TEXT, AT(before), 0, "C", "list: the page that ends at this `prev`"},
     {"--now", NULL, FLAG_YES, AT(now), 0, NULL, "list, follow: from the head of this moment"},
+    {"--linearizable", NULL, FLAG_YES, AT(linearizable), 0, NULL,
+     "get, list, head: what was acknowledged anywhere before is shown, or it fails"},
     {"--limit", NULL, FLAG_NUMBER, AT(limit), 0, "N",
      "list: changes of a page; default 100, at most 10000"},
     {"--block", NULL, FLAG_NUMBER, AT(block_ms), 0, "MS",
@@ -240,6 +242,7 @@ enum ca_code args_open(const struct args *args, const struct ca_options *more, s
     struct ca_options options = more != NULL ? *more : (struct ca_options){0};
     options.timeout_ms = args->timeout_ms < UINT32_MAX ? (uint32_t)args->timeout_ms : UINT32_MAX;
     options.log = args->verbose ? say : NULL;
+    options.linearizable = args->linearizable;
     options.server_key = args->server_key;
     options.public_key = args->public_key;
     if (args->secret_key != NULL) {

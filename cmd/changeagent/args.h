@@ -34,7 +34,7 @@ struct args {
     const char *server_key, *public_key, *secret_key;
     uint64_t timeout_ms, type, since, limit, block_ms, count, id;
     uint64_t outstanding, size, tag_per_put, seconds, warm, rate, connections, distinct_tags;
-    bool has_since, has_count, has_tags, has_warm, lines, now, all, help, verbose;
+    bool has_since, has_count, has_tags, has_warm, lines, now, all, help, verbose, linearizable;
     enum output output;
     const char *words[ARGS_WORDS_MAX]; /* what is no flag */
     uint32_t word_count;

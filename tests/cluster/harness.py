@@ -268,7 +268,7 @@ class House:
             raise Skipped("no tmpfs here: %s" % done.stderr.decode().strip())
         self.mounts.append(path)
 
-    def judge(self, cluster, history, least=1):
+    def judge(self, cluster, history, least=1, reads=None):
         """All nodes level, and every promise kept: on each of them, and towards the followers."""
         def level():
             states = [status(node) for node in cluster.nodes]
@@ -280,7 +280,7 @@ class House:
         nodes = {node.name: dump(node) for node in cluster.nodes}
         head = max(len(rows) for rows in nodes.values())
         followed = {os.path.basename(follower.path): follower.finish(head) for follower in self.followers}
-        faults = history_check.check(history, nodes, followed)
+        faults = history_check.check(history, nodes, followed, reads)
         acked = sum(write["code"] == "ok" for write in history)
         self.say("%d writes, %d acknowledged, %d faults" % (len(history), acked, len(faults)))
         check(not faults, "; ".join(faults[:5]))

@@ -14,6 +14,7 @@ The promises, gravest first; the first one that is broken is printed with the wr
   once        no write is there twice, nothing is there that nobody wrote; an open write may be there
   one order   ids are 1, 2, 3 ..., log time never falls, all nodes hold the same, down to the change hash
   real time   what was asked after another was acknowledged has the larger id
+  reads       a linearizable read shows all that was acknowledged, or shown to another, before it was asked
   followed    a follower is shown ids without a gap, each once, and what all nodes hold at them
 
 Time n log n, for the sort by time; memory in proportion to the history, not to the nodes.
@@ -26,7 +27,7 @@ import itertools
 import json
 import sys
 
-PROMISES = ("not done", "durable", "once", "one order", "real time", "followed")
+PROMISES = ("not done", "durable", "once", "one order", "real time", "reads", "followed")
 KEPT_MAX = 20  # faults told of each promise; the others are only counted
 
 Write = collections.namedtuple("Write", "text size asked answered code error id")
@@ -130,6 +131,19 @@ def check_real_time(verdict, writes, places):
                 write.text, place, other.text, other.id), other, write)
 
 
+def check_reads(verdict, reads, writes):
+    """`reads`: {node, asked, answered, id} of linearizable reads; id is the head that was shown."""
+    told = sorted([(write.answered, write.id) for write in writes if write.code == "ok"] +
+                  [(read["answered"], read["id"]) for read in reads])
+    times = array.array("q", (answered for answered, _ in told))
+    highest = array.array("Q", itertools.accumulate((number for _, number in told), max))
+    for read in reads:
+        before = bisect.bisect_left(times, read["asked"])
+        if before > 0 and highest[before - 1] > read["id"]:
+            verdict.add("reads", "%s showed %d at %d, %d was told before" % (
+                read["node"], read["id"], read["asked"], highest[before - 1]))
+
+
 def check_same(verdict, names, prints):
     for other, printed in list(zip(names, prints))[1:]:
         if printed == prints[0]:
@@ -152,7 +166,7 @@ def check_followed(verdict, name, rows, printed):
             verdict.add("followed", "%s: at %d another change was shown: %s" % (name, number, row["data"][:40]))
 
 
-def judge(history, nodes, followed=None):
+def judge(history, nodes, followed=None, reads=None):
     """`history`: lines of all clients. `nodes`, `followed`: name -> rows; rows may be a generator."""
     verdict, slots, writes = Verdict(), {}, []
     for line in history:
@@ -167,14 +181,15 @@ def judge(history, nodes, followed=None):
         places = where if places is None else places
     check_same(verdict, names, prints)
     check_real_time(verdict, writes, places)
+    check_reads(verdict, list(reads or ()), writes)
     for name, rows in (followed or {}).items():
         check_followed(verdict, name, rows, prints[0])
     return verdict
 
 
-def check(history, nodes, followed=None):
+def check(history, nodes, followed=None, reads=None):
     """The same, as a list of texts; empty if every promise was kept."""
-    return ["%s: %s" % (fault.promise, fault.text) for fault in judge(history, nodes, followed).faults()]
+    return ["%s: %s" % (fault.promise, fault.text) for fault in judge(history, nodes, followed, reads).faults()]
 
 
 # ---- the tool -------------------------------------------------------------------------------

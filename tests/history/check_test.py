@@ -45,6 +45,15 @@ class Check(unittest.TestCase):
     def test_a_good_history_has_no_fault(self):
         self.assertEqual(self.faults(), [])
 
+    def test_a_read_that_is_older_than_what_was_told_before(self):
+        reads = [{"node": "n1", "asked": 3, "answered": 5, "id": 3}, {"node": "n2", "asked": 5, "answered": 6, "id": 3}]
+        self.assertEqual(check.check(self.history, self.nodes, None, reads), [])
+        reads[0].update(id=0)  # a-0 was acknowledged at 2
+        self.assertTrue(check.check(self.history, self.nodes, None, reads)[0].startswith("reads: n1 showed 0"))
+        reads[0].update(id=9)  # and what another one was shown counts as well
+        reads[1].update(asked=6)
+        self.assertTrue(check.check(self.history, self.nodes, None, reads)[0].startswith("reads: n2 showed 3"))
+
     def test_an_open_write_may_be_there(self):
         self.both(lambda rows: rows.append(row(4, "a-2", "w")))
         self.assertEqual(self.faults(), [])

@@ -28,6 +28,9 @@ static void perform(struct world *world, uint32_t at, const struct raft_output *
     case OUTPUT_REFUSED:
         node->refused += output->message.refused.txids.size / TXID_SIZE;
         break;
+    case OUTPUT_READ_INDEX:
+        reads_told(world, at, &output->message);
+        break;
     case OUTPUT_KEPT:
         world_trace(world, "%u hands nothing over: %s", at + 1, err_name(output->err));
         break;

@@ -20,6 +20,8 @@ static void faulty_phase(struct world *world, struct plan *plan)
             node_propose(world, (uint32_t)world_chance(world, world->count),
                          1 + (uint32_t)world_chance(world, 8),
                          (uint32_t)world_chance(world, plan->body_max));
+        if (world_chance(world, 4) == 0)
+            reads_ask(world, (uint32_t)world_chance(world, world->count));
         world_run(world, 5);
     }
 }
@@ -40,10 +42,16 @@ static void quiet_phase(struct world *world)
         return;
     }
     world_run(world, 2000);
+    uint32_t quiet_reads = 0;
     for (int i = 0; i < 20; i++) {
         node_propose(world, (uint32_t)world_chance(world, world->count), 2, 100);
+        uint64_t answered = world->reads_answered;
+        reads_ask(world, (uint32_t)world_chance(world, world->count));
         world_run(world, 50);
+        quiet_reads += world->reads_answered > answered;
     }
+    if (world->violations == 0 && quiet_reads == 0)
+        world_violated(world, "liveness: no read index in a quiet cluster");
     for (int i = 0; i < 200 && world->violations == 0 && !check_alike(world); i++)
         world_run(world, 1000);
     if (world->violations == 0)

@@ -9,7 +9,7 @@
 #include "consensus/raft.h"
 #include "consensus/state.h"
 
-enum { WORLD_NODES_MAX = 7, WORLD_PAIRS_MAX = 64 };
+enum { WORLD_NODES_MAX = 7, WORLD_PAIRS_MAX = 64, WORLD_READS_MAX = 16 };
 
 /* What survives a crash. */
 struct disk {
@@ -30,6 +30,11 @@ struct store_model {
     uint32_t pair_count;
 };
 
+/* A read index that was asked for, and what was committed then. */
+struct read_mark {
+    uint64_t ticket, committed;
+};
+
 struct node {
     bool up; /* the consensus process */
     struct raft *raft;
@@ -44,6 +49,7 @@ struct node {
     uint64_t heard[WORLD_NODES_MAX]; /* when an answer to an append last came in */
     uint64_t led_since;
     uint64_t refused, proposed;
+    struct read_mark reads[WORLD_READS_MAX]; /* a ring */
 };
 
 enum event_kind { EVENT_PEER, EVENT_ANSWER, EVENT_OP, EVENT_FETCH, EVENT_VIEW, EVENT_CALL };
@@ -81,6 +87,7 @@ struct world {
     /* what the checks know */
     uint64_t hash; /* of everything emitted */
     uint64_t steps, delivered, faults;
+    uint64_t read_ticket, reads_answered;
     uint32_t violations;
     uint64_t sent[MESSAGE_TYPE_MAX];
     struct committed {
@@ -139,6 +146,10 @@ void node_transfer(struct world *world, uint32_t node, int to);
 
 /* Proposes `count` records of `size` bytes of body at a node. */
 void node_propose(struct world *world, uint32_t node, uint32_t count, uint32_t size);
+
+/* reads.c */
+void reads_ask(struct world *world, uint32_t node); /* its api wants a read index */
+void reads_told(struct world *world, uint32_t node, const struct message *message);
 
 /* storage.c */
 void storage_ask(struct world *world, uint32_t node, const struct message *message);

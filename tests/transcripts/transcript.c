@@ -13,8 +13,9 @@
  *   campaign I                   its election timeout is now
  *   propose I COUNT              puts at a node
  *   transfer I K                 node I is asked to let K lead; K 0: any
+ *   read I                       node I wants a read index
  *   disk-state I N               its storage says: 0 enough, 1 low, 2 full
- *   appended FROM TO TERM MATCH  a stray acknowledgement
+ *   appended FROM TO TERM MATCH ROUND  a stray acknowledgement; ROUND: of which append, or 0
  *   status I | log I             a line each in the trace */
 #include "protocol/entry.h"
 #include "tests/sim/world.h"
@@ -126,7 +127,7 @@ static void isolate(uint32_t at)
         world.cut[at][i] = world.cut[i][at] = i != at;
 }
 
-static void stray(uint32_t from, uint32_t to, uint64_t term, uint64_t match)
+static void stray(uint32_t from, uint32_t to, uint64_t term, uint64_t match, uint64_t round)
 {
     struct message message = {.type = MESSAGE_APPENDED};
     struct raft *raft = world.nodes[to].raft;
@@ -137,13 +138,13 @@ static void stray(uint32_t from, uint32_t to, uint64_t term, uint64_t match)
     message.peer.to_incarnation = world.nodes[to].disk.incarnation;
     message.peer.term = term;
     message.appended.ok = true;
+    message.appended.round = round;
+    message.appended.wall_ns = world.wall_ns + world.now * 1000000;
     message.appended.match_index = match;
     struct raft_input in = {.kind = INPUT_PEER,
                             .message = &message,
-                            .now_ms = world.now,
                             .slot = (uint32_t)raft_slot_of(raft, world.nodes[from].key)};
-    raft_step(raft, &in, &world.nodes[to].outputs);
-    check_step(&world, to);
+    node_step(&world, to, in);
 }
 
 static bool run_on_node(const char *verb, uint32_t at, uint64_t number)
@@ -168,6 +169,8 @@ static bool run_on_node(const char *verb, uint32_t at, uint64_t number)
         node_propose(&world, at, (uint32_t)number, 10);
     else if (strcmp(verb, "transfer") == 0)
         node_transfer(&world, at, (int)number - 1);
+    else if (strcmp(verb, "read") == 0)
+        reads_ask(&world, at);
     else if (strcmp(verb, "disk-state") == 0)
         node_disk_is(&world, at, number);
     else if (strcmp(verb, "status") == 0)
@@ -182,9 +185,9 @@ static bool run_on_node(const char *verb, uint32_t at, uint64_t number)
 static bool run_line(const char *line)
 {
     char verb[32] = "", who[8] = "", rest[200] = "";
-    unsigned long long a = 0, b = 0, c = 0;
+    unsigned long long a = 0, b = 0, c = 0, d = 0;
     sscanf(line, "%31s %7s %199[^\n]", verb, who, rest);
-    sscanf(rest, "%llu %llu %llu", &a, &b, &c);
+    sscanf(rest, "%llu %llu %llu %llu", &a, &b, &c, &d);
     uint64_t first = strtoull(who, NULL, 10);
     world_trace(&world, "# %s", line);
     if (strcmp(verb, "nodes") == 0)
@@ -202,7 +205,7 @@ static bool run_line(const char *line)
     else if (strcmp(verb, "disk") == 0)
         craft_disk((uint32_t)first - 1, rest);
     else if (strcmp(verb, "appended") == 0)
-        stray((uint32_t)first - 1, (uint32_t)a - 1, b, c);
+        stray((uint32_t)first - 1, (uint32_t)a - 1, b, c, d);
     else if (who[0] == '*')
         for (uint32_t i = 0; i < world.count; i++)
             run_on_node(verb, i, a);
