@@ -186,6 +186,14 @@ enum err ballot_name(struct ballot *ballot, const char *newest)
     return write_row(ballot, &row);
 }
 
+enum err ballot_install(struct ballot *ballot, uint64_t generation, const char *newest)
+{
+    struct row row = row_of(ballot);
+    row.generation = generation;
+    row.newest = newest;
+    return write_row(ballot, &row);
+}
+
 enum err ballot_damage(struct ballot *ballot, const char *reason, uint64_t incarnation,
                        uint64_t term, const char *newest)
 {

@@ -15,7 +15,7 @@ struct ballot {
     struct store store;
     sqlite3_stmt *read, *write;
     uint64_t term, vote, incarnation;
-    uint64_t generation;            /* of the data directory; 0 until snapshots exist */
+    uint64_t generation;            /* which directory holds log and state (generation.h) */
     struct bytes note;              /* of the founding, opaque */
     char newest[SEGMENT_NAME_MAX];  /* file name of the newest segment; empty: none yet */
     bool fresh;                     /* this open has drawn the row: nothing was known before */
@@ -34,6 +34,9 @@ void ballot_close(struct ballot *ballot);
 MUST_USE enum err ballot_vote(struct ballot *ballot, uint64_t term, uint64_t vote,
                               struct span note);
 MUST_USE enum err ballot_name(struct ballot *ballot, const char *newest);
+
+/* Installs a generation: one transaction that names its directory and its newest segment. */
+MUST_USE enum err ballot_install(struct ballot *ballot, uint64_t generation, const char *newest);
 
 /* The directory is damaged: another incarnation, at least this term, no vote, `newest` as
  * recovery left it. `reason` is kept until the node has been admitted again. */

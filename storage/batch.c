@@ -6,6 +6,11 @@
 
 #include <assert.h>
 
+enum {
+    LOADED_TAIL_BYTES = 2 << 20,
+    LOADED_CONFIG_BYTES = 256 << 10,
+};
+
 size_t batch_offset(struct span batch, uint64_t first)
 {
     struct span rest = batch, record;
@@ -19,6 +24,13 @@ void batch_drop(struct bytes *batch, size_t size)
 {
     memmove(batch->data, batch->data + size, batch->size - size);
     batch->size -= size;
+}
+
+enum err batch_read(struct journal *journal, struct bytes *configs, struct bytes *tail)
+{
+    TRY(journal_configs(journal, configs));
+    assert(configs->size <= LOADED_CONFIG_BYTES);
+    return journal_tail(journal, LOADED_TAIL_BYTES, tail);
 }
 
 void batch_loaded(const struct storage_room *room, const struct journal *journal,

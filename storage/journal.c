@@ -187,6 +187,15 @@ enum err journal_look_up(struct journal *journal, uint64_t index, uint64_t *term
     return ERR_NONE;
 }
 
+enum err journal_read(struct journal *journal, uint64_t from, size_t bytes_max, struct bytes *out)
+{
+    struct segment *segment = holder(journal, from);
+    uint64_t last;
+    if (segment == NULL)
+        return from > journal->last_index ? ERR_GAP : ERR_TRUNCATED;
+    return segment_read(segment, from, segment->last, bytes_max, out, &last);
+}
+
 enum err journal_hash_at(struct journal *journal, uint64_t index, uint8_t hash[HASH_SIZE])
 {
     uint64_t term;

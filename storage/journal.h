@@ -46,6 +46,11 @@ static inline struct segment *journal_newest(const struct journal *journal)
 MUST_USE enum err journal_look_up(struct journal *journal, uint64_t index, uint64_t *term,
                                   uint8_t hash[HASH_SIZE]);
 
+/* Appends whole records from `from` on, as many as fit of one file, at least one.
+ * ERR_TRUNCATED: it was handed over.  ERR_GAP: behind the end.  ERR_CORRUPT, ERR_IO. */
+MUST_USE enum err journal_read(struct journal *journal, uint64_t from, size_t bytes_max,
+                               struct bytes *out);
+
 /* Copies the log hash of the entry at `index`; zeros for 0.
  * ERR_GAP: the log ends before it.  ERR_TRUNCATED: it lies in a segment handed over. */
 MUST_USE enum err journal_hash_at(struct journal *journal, uint64_t index, uint8_t hash[HASH_SIZE]);

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "protocol/link.h"
 #include "protocol/wire.h"
+#include "storage/courier.h"
 #include "storage/late.h"
 #include "storage/query.h"
 #include "storage/sealer.h"
@@ -22,6 +23,7 @@ struct keeper {
     struct late late;
     struct shelf shelf;
     struct sealer sealer;
+    struct courier courier;
     struct query_buffers buffers;
     uint64_t applied_bytes, applied_entries; /* counters */
     uint64_t reads, rows, fetches;
@@ -76,8 +78,7 @@ static enum err work(struct keeper *keeper, bool *worked)
         return make_durable(keeper);
     if (sealer_due(&keeper->sealer, &keeper->shelf, keeper->late.durable, now_ms))
         return sealer_step(&keeper->sealer, &keeper->shelf, now_ms);
-    *worked = false;
-    return ERR_NONE;
+    return courier_work(&keeper->courier, now_ms, worked);
 }
 
 /* ---- what comes from view and journal ------------------------------------------------------- */
@@ -136,6 +137,8 @@ static enum err on_item(struct keeper *keeper, struct room_item *item)
     case ROOM_SEAL:
         on_seal(keeper, item);
         break;
+    case ROOM_REFUSED:
+        return courier_refused(&keeper->courier, (enum err)item->index);
     case ROOM_STOP:
         loop_stop(&keeper->loop, EXIT_DONE);
         break;
@@ -237,6 +240,21 @@ static enum err on_fetch(void *owner, uint32_t neighbour, const struct message *
     return ERR_NONE;
 }
 
+static enum err on_snapshot_read(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct keeper *keeper = owner;
+    return courier_read(&keeper->courier, neighbour, &message->snapshot_read, clock_now_ms());
+}
+
+static enum err on_snapshot_write(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct keeper *keeper = owner;
+    enum err err = courier_write(&keeper->courier, neighbour, &message->snapshot_write);
+    if (err != ERR_NONE)
+        stop(keeper, "snapshot_not_written", err);
+    return err;
+}
+
 static enum err on_tag_heads(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct keeper *keeper = owner;
@@ -282,6 +300,10 @@ static enum err on_tally(void *owner, uint32_t neighbour, const struct message *
         {"rows_read", keeper->rows},
         {"fetches", keeper->fetches},
         {"refused", keeper->link.refused},
+        {"snapshots_made", keeper->courier.snapshot.made},
+        {"snapshot_bytes_read", keeper->courier.snapshot.bytes},
+        {"snapshot_bytes_written", keeper->courier.incoming.bytes},
+        {"snapshots_resumed", keeper->courier.incoming.resumed},
     };
     struct message answer = {.type = MESSAGE_TALLIED};
     struct bytes map = {0};
@@ -301,6 +323,8 @@ static link_handler *const handlers[MESSAGE_TYPE_MAX] = {
     ON(FETCH, on_fetch),
     ON(TALLY, on_tally),
     ON(TAG_HEADS, on_tag_heads),
+    ON(SNAPSHOT_READ, on_snapshot_read),
+    ON(SNAPSHOT_WRITE, on_snapshot_write),
 };
 
 static enum err keeper_open(struct keeper *keeper, struct link_rules *rules)
@@ -308,7 +332,9 @@ static enum err keeper_open(struct keeper *keeper, struct link_rules *rules)
     char endpoint[128];
     struct storage_room *room = keeper->room;
     *rules = (struct link_rules){.process = "storage", .handlers = handlers, .life = room->life};
-    TRY(late_open(&keeper->late, &keeper->shelf, room->base->data, room->found));
+    TRY(late_open(&keeper->late, &keeper->shelf, storage_home(room), room->found));
+    const struct courier_desk desk = {room, &keeper->link, &keeper->late, &keeper->shelf};
+    TRY(courier_open(&keeper->courier, &desk));
     say_written(keeper); /* view waits for it */
     say(&room->rooms->journal, ROOM_DURABLE, keeper->late.durable, 0);
     TRY(service_ipc(room->base, "keeper.ipc", endpoint));
@@ -333,6 +359,7 @@ static void keeper_close(struct keeper *keeper)
 {
     link_close(&keeper->link);
     sealer_close(&keeper->sealer);
+    courier_close(&keeper->courier);
     shelf_close(&keeper->shelf);
     late_close(&keeper->late);
     bytes_close(&keeper->buffers.rows);

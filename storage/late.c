@@ -27,7 +27,7 @@ static enum err open_both(struct late *late, struct shelf *shelf, const char *pa
 
 /* A state that is damaged, or disagrees with the log, goes: the log makes it anew. That
  * is possible as long as nothing was cut. */
-static enum err make_anew(struct late *late, struct shelf *shelf, const char *data_dir,
+static enum err make_anew(struct late *late, struct shelf *shelf, const char *home,
                           const char *path, const struct storage_found *found,
                           struct apply_mark *mark)
 {
@@ -37,21 +37,21 @@ static enum err make_anew(struct late *late, struct shelf *shelf, const char *da
     state_close(&late->state);
     shelf_close(shelf);
     TRY(state_remove(path));
-    TRY(store_sync_directory(data_dir));
+    TRY(store_sync_directory(home));
     return open_both(late, shelf, path, found, mark);
 }
 
-enum err late_open(struct late *late, struct shelf *shelf, const char *data_dir,
+enum err late_open(struct late *late, struct shelf *shelf, const char *home,
                    const struct storage_found *found)
 {
     char path[PATH_MAX];
     uint8_t key[HASH_KEY_SIZE];
     struct apply_mark mark = apply_begin();
-    if (snprintf(path, sizeof path, "%s/state.db", data_dir) >= PATH_MAX)
+    if (snprintf(path, sizeof path, "%s/state.db", home) >= PATH_MAX)
         return ERR_CONFIG;
     enum err err = open_both(late, shelf, path, found, &mark);
     if (err == ERR_CORRUPT)
-        err = make_anew(late, shelf, data_dir, path, found, &mark);
+        err = make_anew(late, shelf, home, path, found, &mark);
     TRY(err);
     chance_fill(key, sizeof key);
     flush_open(&late->flush, key, &mark);

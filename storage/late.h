@@ -21,7 +21,7 @@ struct late {
 
 /* Opens state.db, and the shelf on what recovery found; both agree when this returns.
  * ERR_CORRUPT: they do not, and cannot be made anew, because the log was cut. */
-MUST_USE enum err late_open(struct late *late, struct shelf *shelf, const char *data_dir,
+MUST_USE enum err late_open(struct late *late, struct shelf *shelf, const char *home,
                             const struct storage_found *found);
 void late_close(struct late *late);
 

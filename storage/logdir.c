@@ -9,12 +9,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 enum {
-    LOCK_TRIES = 200,
-    LOCK_PAUSE_US = 10000,
     READ_VERSION_AT = 19, /* in the header of a database file: 1 rollback journal, 2 WAL */
 };
 
@@ -81,20 +78,6 @@ static enum err list(struct logdir *logdir)
     return ERR_NONE;
 }
 
-static enum err lock(struct logdir *logdir)
-{
-    logdir->lock_fd = open(logdir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (logdir->lock_fd < 0)
-        return ERR_IO;
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        if (flock(logdir->lock_fd, LOCK_EX | LOCK_NB) == 0)
-            return ERR_NONE;
-        usleep(LOCK_PAUSE_US);
-    }
-    log_error("log_is_locked", kv_text("directory", logdir->path));
-    return ERR_LOCKED;
-}
-
 static enum err rename_one(const char *path, const char *suffix)
 {
     char from[4096], to[4200];
@@ -133,20 +116,17 @@ static bool is_newer(const struct logdir_file *file, uint32_t number, const char
     return file->number > number || (file->number == number && strcmp(file->name, newest) != 0);
 }
 
-enum err logdir_open(struct logdir *logdir, const char *data_dir)
+enum err logdir_open(struct logdir *logdir, const char *home)
 {
-    size_t room = strlen(data_dir) + 8;
+    size_t room = strlen(home) + 8;
     logdir->path = bytes_zeroed(1, room);
-    snprintf(logdir->path, room, "%s/log", data_dir);
+    snprintf(logdir->path, room, "%s/log", home);
     TRY(smallfile_directory(logdir->path));
-    TRY(lock(logdir));
     return list(logdir);
 }
 
 void logdir_close(struct logdir *logdir)
 {
-    if (logdir->lock_fd > 0)
-        close(logdir->lock_fd);
     bytes_free(logdir->path);
     bytes_free(logdir->files);
     *logdir = (struct logdir){0};

@@ -20,12 +20,10 @@ struct logdir {
     char *path;
     struct logdir_file *files; /* by number, then by name */
     uint32_t count;
-    int lock_fd; /* holds the lock of the directory (S11); 0: none */
 };
 
-/* Makes the directory where missing, locks it (waits up to two seconds for a dying
- * process), lists it. ERR_LOCKED: another storage has it.  ERR_IO. */
-MUST_USE enum err logdir_open(struct logdir *logdir, const char *data_dir);
+/* Makes HOME/log where missing and lists it. ERR_IO. */
+MUST_USE enum err logdir_open(struct logdir *logdir, const char *home);
 void logdir_close(struct logdir *logdir);
 
 /* Gives the full path; freed by bytes_free. */

@@ -22,10 +22,10 @@ static enum err load_tag(void *owner, struct span tag, const struct state_tag *k
     return ERR_NONE;
 }
 
-enum err memory_load(const char *data, struct state *state, struct apply *apply)
+enum err memory_load(const char *home, struct state *state, struct apply *apply)
 {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/state.db", data) >= PATH_MAX)
+    if (snprintf(path, sizeof path, "%s/state.db", home) >= PATH_MAX)
         return ERR_CONFIG;
     TRY(state_open_reader(state, path));
     TRY(state_mark(state, &apply->at));

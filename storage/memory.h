@@ -5,9 +5,9 @@
 #include "storage/apply.h"
 #include "storage/state.h"
 
-/* Opens `state` as a reader of DATA/state.db and fills `apply` from it: where it stands, the
+/* Opens `state` as a reader of HOME/state.db and fills `apply` from it: where it stands, the
  * outcomes of its window, the last id of every tag.
  * ERR_CONFIG: the path is too long.  ERR_IO, ERR_CORRUPT: as state_open_reader. */
-MUST_USE enum err memory_load(const char *data, struct state *state, struct apply *apply);
+MUST_USE enum err memory_load(const char *home, struct state *state, struct apply *apply);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "storage/generation.h"
 #include "storage/inquiry.h"
 #include "storage/logrow.h"
 #include "storage/smallfile.h"
@@ -10,11 +11,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static char *path_in(const struct recovery *recovery, const char *name)
+static char *path_in(const char *directory, const char *name)
 {
-    size_t room = strlen(recovery->data_dir) + strlen(name) + 2;
+    size_t room = strlen(directory) + strlen(name) + 2;
     char *path = bytes_zeroed(1, room);
-    snprintf(path, room, "%s/%s", recovery->data_dir, name);
+    snprintf(path, room, "%s/%s", directory, name);
     return path;
 }
 
@@ -55,10 +56,21 @@ static enum err open_ballot_at(struct inquiry *inquiry, const char *path)
 
 static enum err open_ballot(struct inquiry *inquiry)
 {
-    char *path = path_in(inquiry->recovery, "ballot.db");
+    char *path = path_in(inquiry->recovery->data_dir, "ballot.db");
     enum err err = open_ballot_at(inquiry, path);
     bytes_free(path);
     return err;
+}
+
+/* A ballot that was lost does not say which generation is in use: the newest one is whole,
+ * because it was staged as a whole. */
+static enum err open_log(struct inquiry *inquiry)
+{
+    struct recovery *recovery = inquiry->recovery;
+    if (!inquiry->had_ballot)
+        recovery->ballot.generation = generation_highest(recovery->data_dir);
+    recovery->home = generation_home(recovery->data_dir, recovery->ballot.generation);
+    return logdir_open(&recovery->logdir, recovery->home);
 }
 
 static enum err read_copy(struct inquiry *inquiry)
@@ -106,7 +118,7 @@ static enum err check_mark(struct inquiry *inquiry)
 static enum err check_state(struct inquiry *inquiry)
 {
     struct recovery *recovery = inquiry->recovery;
-    char *path = path_in(recovery, "state.db");
+    char *path = path_in(recovery->home, "state.db");
     uint64_t applied = state_applied_index(path);
     enum err err = ERR_NONE;
     if (applied > recovery->found.last_index) {
@@ -165,6 +177,8 @@ static void report(struct recovery *recovery)
 {
     struct storage_found *found = &recovery->found;
     found->first_index = 1;
+    found->home = recovery->home;
+    found->generation = recovery->ballot.generation;
     found->incarnation = recovery->ballot.incarnation;
     found->may_vote = ballot_may_vote(&recovery->ballot);
     found->damage = found->may_vote ? NULL : recovery->ballot.damage;
@@ -177,7 +191,7 @@ static void report(struct recovery *recovery)
 
 static enum err make_room(struct recovery *recovery)
 {
-    char *identity = path_in(recovery, "identity");
+    char *identity = path_in(recovery->data_dir, "identity");
     enum err err = smallfile_directory(recovery->data_dir);
     if (err == ERR_NONE)
         err = smallfile_directory(identity);
@@ -191,9 +205,10 @@ enum err recovery_run(struct recovery *recovery, const char *data_dir)
     recovery->data_dir = bytes_zeroed(1, strlen(data_dir) + 1);
     memcpy(recovery->data_dir, data_dir, strlen(data_dir));
     TRY(make_room(recovery));
-    TRY(logdir_open(&recovery->logdir, data_dir));
+    TRY(generation_lock(data_dir, &recovery->lock_fd));
     TRY(read_copy(&inquiry));
     TRY(open_ballot(&inquiry));
+    TRY(open_log(&inquiry));
     compare_copy(&inquiry);
     TRY(logrow_trim(&inquiry));
     TRY(logrow_take(&inquiry));
@@ -204,6 +219,9 @@ enum err recovery_run(struct recovery *recovery, const char *data_dir)
     TRY(check_state(&inquiry));
     TRY(settle(&inquiry));
     report(recovery);
+    if (inquiry.damage == NULL && /* an old ballot must not cost the log it does not know */
+        generation_sweep(recovery->data_dir, recovery->ballot.generation) != ERR_NONE)
+        log_warn("generation_left", kv_text("advice", "it is removed at the next start"));
     return ERR_NONE;
 }
 
@@ -218,6 +236,9 @@ void recovery_close(struct recovery *recovery)
     ballot_close(&recovery->ballot);
     logdir_close(&recovery->logdir);
     bytes_close(&recovery->old_configs);
+    if (recovery->lock_fd > 0)
+        close(recovery->lock_fd);
+    bytes_free(recovery->home);
     bytes_free(recovery->data_dir);
     *recovery = (struct recovery){0};
 }

@@ -15,6 +15,8 @@
 
 struct recovery {
     char *data_dir;
+    char *home;  /* of log and state (generation.h) */
+    int lock_fd; /* holds the lock of the data directory (S11); 0: none */
     struct logdir logdir;
     struct ballot ballot;
     struct segment *

@@ -26,6 +26,10 @@ enum room_kind {
     ROOM_SEAL,    /* `segment` (its only writing connection) now belongs to keeper */
     /* to journal, from keeper */
     ROOM_DURABLE, /* applied durably up to `index`: segments wholly below may be handed over */
+    ROOM_INSTALL, /* generation `first` is staged: a snapshot up to `index`, of term `last`; the
+                   * newest segment is called `path` */
+    /* to keeper, from journal */
+    ROOM_REFUSED, /* it was not installed; `index` is the enum err */
     /* to all */
     ROOM_STOP,
 };

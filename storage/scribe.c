@@ -4,6 +4,7 @@
 #include "protocol/link.h"
 #include "storage/batch.h"
 #include "storage/guard.h"
+#include "storage/install.h"
 #include "storage/journal.h"
 
 #include <assert.h>
@@ -11,8 +12,6 @@
 enum {
     TICK_MS = 250,
     MARK_MS = 5000,
-    LOADED_TAIL_BYTES = 2 << 20,
-    LOADED_CONFIG_BYTES = 256 << 10,
     WAITING_BYTES_MAX = 64 << 20, /* held back while the disk is full */
     ROOM_KEPT = 8 << 20,          /* of the batch, between turns */
     BALLOT_BYTES = 256 << 10,     /* room one ballot may need on disk */
@@ -106,12 +105,6 @@ static void clear_batch(struct scribe *scribe)
     bytes_clear(&scribe->batch);
 }
 
-static void forget_written(struct scribe *scribe, size_t size)
-{
-    batch_drop(&scribe->batch, size);
-    scribe->batch_first = entry_index_of(bytes_span(&scribe->batch));
-}
-
 /* One transaction after the other until all is on disk. *first: see journal_write. */
 static enum err write_all(struct scribe *scribe, uint64_t *first, size_t *done)
 {
@@ -145,8 +138,10 @@ static enum err write_batch(struct scribe *scribe)
     if (done > 0)
         hand_to_view(scribe, first, first ? batch_offset(bytes_span(&scribe->batch), first) : 0,
                      done);
-    if (err == ERR_NOSPACE && done > 0)
-        forget_written(scribe, done);
+    if (err == ERR_NOSPACE && done > 0) {
+        batch_drop(&scribe->batch, done);
+        scribe->batch_first = entry_index_of(bytes_span(&scribe->batch));
+    }
     if (err != ERR_NOSPACE)
         clear_batch(scribe);
     if (err == ERR_NOSPACE && scribe->told != scribe->guard.state)
@@ -218,12 +213,9 @@ static enum err on_load(void *owner, uint32_t neighbour, const struct message *a
         return ERR_CLOSED;
     scribe->talker = neighbour;
     scribe->has_talker = true;
-    enum err err = journal_configs(&scribe->journal, &configs);
-    if (err == ERR_NONE)
-        err = journal_tail(&scribe->journal, LOADED_TAIL_BYTES, &tail);
+    enum err err = batch_read(&scribe->journal, &configs, &tail);
     if (err != ERR_NONE)
         return give_up(scribe, err);
-    assert(configs.size <= LOADED_CONFIG_BYTES);
     struct message message = {.type = MESSAGE_LOADED};
     batch_loaded(scribe->room, &scribe->journal, &configs, &tail, &message);
     TRY(link_send(&scribe->link, neighbour, &message));
@@ -312,6 +304,20 @@ static void stop(struct scribe *scribe)
         loop_stop(&scribe->loop, EXIT_DONE);
 }
 
+/* No STORE comes between; what would be answered from here on belongs to a life that is over. */
+static void install(struct scribe *scribe, const struct room_item *item)
+{
+    (void)!write_batch(scribe);
+    if (scribe->loop.stopped)
+        return;
+    enum err err = install_item(&scribe->journal, item, !scribe->waits);
+    scribe->owes = scribe->owes && err != ERR_NONE;
+    if (err == ERR_NONE)
+        loop_stop(&scribe->loop, EXIT_RETRY);
+    else if (err == ERR_IO)
+        (void)give_up(scribe, err);
+}
+
 static uint32_t on_queue(void *owner)
 {
     struct scribe *scribe = owner;
@@ -321,6 +327,8 @@ static uint32_t on_queue(void *owner)
         found++;
         if (item->kind == ROOM_DURABLE)
             must(scribe, journal_hand_over(&scribe->journal, item->index));
+        else if (item->kind == ROOM_INSTALL)
+            install(scribe, item);
         else if (item->kind == ROOM_STOP)
             stop(scribe);
         room_item_free(item);

@@ -25,6 +25,8 @@ struct recovery;
 
 /* What was there at the start. Ready before any thread runs, constant afterwards. */
 struct storage_found {
+    const char *home; /* directory of log and state (generation.h); NULL: the data directory */
+    uint64_t generation;
     struct storage_segment *segments; /* oldest first, without a hole */
     uint32_t segment_count;
     uint64_t incarnation;
@@ -49,6 +51,12 @@ struct storage_room {
     sem_t *ready;
     struct recovery *recovery; /* recovery.h: for journal alone, which takes what is open in it */
 };
+
+/* Where log and state are. */
+static inline const char *storage_home(const struct storage_room *room)
+{
+    return room->found->home != NULL ? room->found->home : room->base->data;
+}
 
 /* The thread has bound its link. Call once; the process is ready after three. */
 void storage_ready(struct storage_room *room);

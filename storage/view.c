@@ -79,7 +79,7 @@ static void stop(struct view *view, const char *event, enum err err)
 
 static enum err load_state(struct view *view)
 {
-    TRY(memory_load(view->room->base->data, &view->state, &view->apply));
+    TRY(memory_load(storage_home(view->room), &view->state, &view->apply));
     if (view->apply.at.index > backlog_last(&view->backlog))
         return ERR_CORRUPT;
     backlog_applied(&view->backlog, view->apply.at.index);

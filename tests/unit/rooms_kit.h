@@ -19,6 +19,11 @@
 #include <unistd.h>
 #include <zmq.h>
 
+/* What else a test wants to hear of keeper. */
+#ifndef KIT_KEEPER_HANDLERS
+#define KIT_KEEPER_HANDLERS
+#endif
+
 enum { KIT_PARTS_MAX = 16 };
 
 struct kit_house {
@@ -155,8 +160,8 @@ static inline void kit_start(struct kit_house *house)
 {
     static link_handler *const view_handlers[MESSAGE_TYPE_MAX] = {
         ON(APPLIED, kit_on_applied), ON(WATCHING, kit_on_watching), ON(FEED, kit_on_feed)};
-    static link_handler *const keeper_handlers[MESSAGE_TYPE_MAX] = {ON(PAGE, kit_on_page),
-                                                                    ON(FETCHED, kit_on_fetched)};
+    static link_handler *const keeper_handlers[MESSAGE_TYPE_MAX] = {
+        ON(PAGE, kit_on_page), ON(FETCHED, kit_on_fetched), KIT_KEEPER_HANDLERS};
     static struct link_rules view_rules, keeper_rules;
     view_rules = (struct link_rules){"kit", view_handlers, NULL, NULL, chance_u64()};
     keeper_rules = (struct link_rules){"kit", keeper_handlers, NULL, NULL, chance_u64()};
