@@ -164,7 +164,7 @@ static enum err switch_to(struct artefact *artefact, uint32_t number)
     return ERR_NONE;
 }
 
-enum err artefact_read(struct artefact *artefact, uint64_t offset, size_t max, struct bytes *out)
+static enum err read_part(struct artefact *artefact, uint64_t offset, size_t max, struct bytes *out)
 {
     uint64_t at, head = artefact->head.size;
     if (offset < head) {
@@ -173,8 +173,6 @@ enum err artefact_read(struct artefact *artefact, uint64_t offset, size_t max, s
         return ERR_NONE;
     }
     uint32_t number = artefact_place(&artefact->manifest, offset - head, &at);
-    if (number == artefact->manifest.count)
-        return ERR_NONE;
     TRY(switch_to(artefact, number));
     uint64_t left = artefact->manifest.files[number].size - at;
     size_t wanted = left < max ? (size_t)left : max;
@@ -184,6 +182,16 @@ enum err artefact_read(struct artefact *artefact, uint64_t offset, size_t max, s
     if ((size_t)got != wanted)
         return ERR_CORRUPT;
     out->size += wanted;
+    return ERR_NONE;
+}
+
+enum err artefact_read(struct artefact *artefact, uint64_t offset, size_t max, struct bytes *out)
+{
+    size_t begin = out->size;
+    while (out->size - begin < max && offset + (out->size - begin) < artefact->size) {
+        size_t done = out->size - begin;
+        TRY(read_part(artefact, offset + done, max - done, out));
+    }
     return ERR_NONE;
 }
 

@@ -28,8 +28,8 @@ struct artefact {
 MUST_USE enum err artefact_open(struct artefact *artefact, const char *directory);
 void artefact_close(struct artefact *artefact);
 
-/* Appends at most `max` bytes of the stream from `offset` on: a part of the manifest, or of one
- * file, never of two. Nothing at the end of the stream. ERR_IO. */
+/* Appends `max` bytes of the stream from `offset` on, fewer only at its end.
+ * ERR_CORRUPT: a file has become shorter.  ERR_IO. */
 MUST_USE enum err artefact_read(struct artefact *artefact, uint64_t offset, size_t max,
                                 struct bytes *out);
 

@@ -119,12 +119,13 @@ static enum err finish_part(struct incoming *incoming)
     return ERR_NONE;
 }
 
-/* Files of no bytes cannot be: each holds a database. */
-static enum err append_to_file(struct incoming *incoming, struct span data)
+/* What belongs into the file in work. Files of no bytes cannot be: each holds a database. */
+static enum err append_to_file(struct incoming *incoming, struct span *rest)
 {
     const struct manifest_file *file = file_in_work(incoming);
-    if (data.size > file->size - incoming->file_at)
-        return ERR_BAD_REQUEST;
+    uint64_t left = file->size - incoming->file_at;
+    struct span data = SPAN(rest->data, rest->size < left ? rest->size : (size_t)left);
+    *rest = SPAN(rest->data + data.size, rest->size - data.size);
     if (incoming->fd == 0)
         TRY(open_part(incoming));
     ssize_t done = pwrite(incoming->fd, data.data, data.size, (off_t)incoming->file_at);
@@ -190,10 +191,11 @@ static enum err finish_manifest(struct incoming *incoming)
     return ERR_NONE;
 }
 
-static enum err append_to_manifest(struct incoming *incoming, struct span data)
+static enum err append_to_manifest(struct incoming *incoming, struct span *rest)
 {
-    if (data.size > incoming->head - incoming->offset)
-        return ERR_BAD_REQUEST;
+    uint64_t left = incoming->head - incoming->offset;
+    struct span data = SPAN(rest->data, rest->size < left ? rest->size : (size_t)left);
+    *rest = SPAN(rest->data + data.size, rest->size - data.size);
     bytes_append_span(&incoming->text, data);
     incoming->offset += data.size;
     return incoming->offset == incoming->head ? finish_manifest(incoming) : ERR_NONE;
@@ -319,9 +321,12 @@ enum err incoming_write(struct incoming *incoming, const struct incoming_slice *
         return ERR_CORRUPT;
     incoming->slices++;
     incoming->bytes += slice->data.size;
-    if (incoming->offset < incoming->head)
-        return append_to_manifest(incoming, slice->data);
-    return append_to_file(incoming, slice->data);
+    struct span rest = slice->data;
+    while (rest.size > 0) { /* a slice may end one file and begin the next */
+        bool in_head = incoming->offset < incoming->head;
+        TRY(in_head ? append_to_manifest(incoming, &rest) : append_to_file(incoming, &rest));
+    }
+    return ERR_NONE;
 }
 
 bool incoming_whole(const struct incoming *incoming)

@@ -166,14 +166,33 @@ static UNUSED void kit_snapshot_drop(struct kit_snapshot *snapshot)
 
 /* ---- the receiver ---------------------------------------------------------------------------- */
 
-/* Writes slices until all is there; goes on where `incoming` says. */
+/* What is left of the slice in which `offset` lies, as a sender would read it. */
+static UNUSED struct incoming_slice kit_slice_from(const struct kit_snapshot *snapshot,
+                                                   uint64_t offset, uint8_t hash[HASH_SIZE])
+{
+    struct incoming_slice slice = kit_slice_at(snapshot, (uint32_t)(offset / KIT_SLICE));
+    struct hash_state state;
+    size_t skip = (size_t)(offset - slice.offset);
+    slice.data = SPAN(slice.data.data + skip, slice.data.size - skip);
+    slice.offset = offset;
+    hash_begin(&state);
+    hash_add(&state, slice.data);
+    hash_end(&state, hash);
+    slice.hash = SPAN(hash, HASH_SIZE);
+    return slice;
+}
+
+/* Writes slices until all is there, each from where `incoming` says. */
 static UNUSED enum err kit_receive(struct incoming *incoming, const struct kit_snapshot *snapshot)
 {
-    for (uint32_t i = 0; i < snapshot->count; i++) {
-        const struct incoming_slice slice = kit_slice_at(snapshot, i);
+    uint8_t hash[HASH_SIZE];
+    const struct incoming_slice first = kit_slice_from(snapshot, 0, hash);
+    TRY(incoming_write(incoming, &first)); /* says what is coming */
+    while (!incoming_whole(incoming)) {
+        const struct incoming_slice slice = kit_slice_from(snapshot, incoming->offset, hash);
         TRY(incoming_write(incoming, &slice));
     }
-    return incoming_whole(incoming) ? ERR_NONE : ERR_GAP;
+    return ERR_NONE;
 }
 
 /* One life of a receiving node: whatever is left of an earlier try is gone on with. */
