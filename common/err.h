@@ -60,7 +60,9 @@
       "the configuration is wrong; the line above says where")                                     \
     X(ERR_SYSTEM, "E_SYSTEM", true, NONE, "the operating system refused; the log says what")       \
     X(ERR_CLOSED, "E_CLOSED", true, NONE, "the other side is gone")                                \
-    X(ERR_NOMEM, "E_NOMEM", true, NONE, "out of memory")
+    X(ERR_NOMEM, "E_NOMEM", true, NONE, "out of memory")                                           \
+    X(ERR_CLONE, "E_CLONE", false, NONE,                                                           \
+      "another server has this node id or key; give each its own identity directory")
 
 enum err {
     ERR_NONE = 0,

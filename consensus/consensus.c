@@ -4,7 +4,9 @@
 #include "common/clock.h"
 #include "common/keys.h"
 #include "common/log.h"
+#include "consensus/claims.h"
 #include "consensus/handover.h"
+#include "consensus/hint.h"
 #include "consensus/listeners.h"
 #include "consensus/report.h"
 
@@ -29,6 +31,7 @@ struct consensus {
     bool storage_up;
     struct listeners listeners;
     struct handover handover;
+    struct claims claims;
 };
 
 #define OPTION(name, kind, preset, min, max, sentence)                                         \
@@ -114,6 +117,7 @@ static void on_status_timer(void *owner)
     struct raft_status status;
     raft_status(self->raft, &status);
     listeners_tick(&self->listeners, &self->front, &status);
+    claims_tick(&self->claims);
 }
 
 static enum err on_follow_leader(void *owner, uint32_t neighbour, const struct message *message)
@@ -172,20 +176,6 @@ static void consensus_stop(void *owner)
 
 /* ---- hints and members ----------------------------------------------------------------------- */
 
-/* "ENDPOINT PUBLICKEY". The endpoint is copied into `endpoint`. */
-static enum err parse_member(struct span text, struct raft_voter *voter,
-                             char endpoint[RAFT_ENDPOINT_MAX])
-{
-    const uint8_t *space = memchr(text.data, ' ', text.size);
-    if (space == NULL || (size_t)(space - text.data) >= RAFT_ENDPOINT_MAX)
-        return ERR_BAD_REQUEST;
-    size_t size = (size_t)(space - text.data);
-    memcpy(endpoint, text.data, size);
-    endpoint[size] = '\0';
-    voter->endpoint = endpoint;
-    return keys_parse(SPAN(space + 1, text.size - size - 1), voter->key);
-}
-
 static enum err on_hints(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct consensus *self = owner;
@@ -193,7 +183,7 @@ static enum err on_hints(void *owner, uint32_t neighbour, const struct message *
     for (uint32_t i = 0; i < message->hints.endpoints.count; i++) {
         struct raft_voter voter;
         char endpoint[RAFT_ENDPOINT_MAX];
-        if (parse_member(message->hints.endpoints.at[i], &voter, endpoint) != ERR_NONE) {
+        if (hint_parse(message->hints.endpoints.at[i], &voter, endpoint) != ERR_NONE) {
             log_warn("hint_refused", kv_span("hint", message->hints.endpoints.at[i]));
             continue;
         }
@@ -246,7 +236,15 @@ static enum err on_storage(void *owner, uint32_t neighbour, const struct message
 
 static void on_peer(void *owner, uint32_t slot, const struct message *message)
 {
-    feed(owner, (struct raft_input){.kind = INPUT_PEER, .slot = slot, .message = message});
+    struct consensus *self = owner;
+    if (!claims_take(&self->claims, slot, message))
+        feed(self, (struct raft_input){.kind = INPUT_PEER, .slot = slot, .message = message});
+}
+
+static void on_peer_reply(void *owner, uint32_t slot, const struct message *message)
+{
+    struct consensus *self = owner;
+    claims_answered(&self->claims, slot, message);
 }
 
 static void on_peer_down(void *owner, uint32_t slot)
@@ -302,7 +300,7 @@ static struct link_rules storage_rules = {.process = "consensus",
                                           .handlers = storage_handlers,
                                           .up = on_storage_up,
                                           .down = on_storage_down};
-static const struct peerlink_rules peer_rules = {on_peer, on_peer_down};
+static const struct peerlink_rules peer_rules = {on_peer, on_peer_reply, on_peer_down};
 
 static enum err open_core(struct consensus *self)
 {
@@ -310,7 +308,7 @@ static enum err open_core(struct consensus *self)
     char endpoints[OPTION_LIST_MAX][RAFT_ENDPOINT_MAX];
     struct raft_options core = {
         .node = self->keys.node_id,
-        .endpoint = self->advertise != NULL ? self->advertise : self->listen,
+        .endpoint = self->advertise,
         .voters = voters,
         .voter_count = self->members.count,
         .expect = (uint32_t)self->expect,
@@ -321,7 +319,7 @@ static enum err open_core(struct consensus *self)
         .history = chance_u64(),
     };
     for (uint32_t i = 0; i < self->members.count; i++) {
-        if (parse_member(SPAN_TEXT(self->members.at[i]), &voters[i], endpoints[i]) != ERR_NONE) {
+        if (hint_parse(SPAN_TEXT(self->members.at[i]), &voters[i], endpoints[i]) != ERR_NONE) {
             fprintf(stderr, "consensus/member: '%s' is not 'ENDPOINT PUBLICKEY'\n",
                     self->members.at[i]);
             return ERR_CONFIG;
@@ -354,6 +352,7 @@ static enum err consensus_open(void *owner)
     struct service_base *base = &self->base;
     char front[128], listen[PEERLINK_ENDPOINT_MAX];
     base->loop.now_ms = clock_now_ms();
+    self->advertise = self->advertise != NULL ? self->advertise : self->listen;
     front_rules.life = storage_rules.life = base->life;
     TRY(keys_open(&self->keys, base->data));
     TRY(open_core(self));
@@ -365,6 +364,7 @@ static enum err consensus_open(void *owner)
                                        .loop = &base->loop,
                                        .input = on_handover,
                                        .owner = self};
+    claims_open(&self->claims, self->raft, &self->peers, base, self->advertise);
     TRY(service_ipc(base, "consensus.ipc", front));
     TRY(link_bind(&self->front, &base->loop, base->context, front, &front_rules, self));
     TRY(connect_storage(self));

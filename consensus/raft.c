@@ -174,8 +174,11 @@ static void complain_cluster(struct raft *raft, struct peer *peer, const uint8_t
     peer->complained = true;
     hex(own, ours);
     hex(other, theirs);
-    state_complain(raft, "the peer at %s belongs to cluster %s, this node to %s; refused",
-                   peer->endpoint, theirs, ours);
+    state_complain(raft,
+                   "E_CLUSTER: the server at %s belongs to cluster %s, this node at %s to %s; "
+                   "refused. One of them lists the other by mistake: correct `member` there, or "
+                   "the hints; to move a server to the other cluster, clear its data directory",
+                   peer->endpoint, theirs, raft->endpoint, ours);
 }
 
 /* Z9: cluster and receiver, before anything of the message is looked at. */

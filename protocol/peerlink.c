@@ -14,6 +14,7 @@ enum {
     HEARTBEAT_TIMEOUT_MS = 3000,
     RECONNECT_MS = 20,
     RECONNECT_MAX_MS = 500,
+    LISTEN_MAX = 16,
 };
 
 static void set_int(void *socket, int option, int value)
@@ -56,23 +57,36 @@ static int slot_of_sender(struct peerlink *link, zmq_msg_t *body)
     return -1;
 }
 
+/* False: refused, and told. */
+static bool decode(struct peerlink *link, zmq_msg_t *body, struct message *message)
+{
+    enum err err = message_decode(SPAN(zmq_msg_data(body), zmq_msg_size(body)), message);
+    const struct message_info *info = message_info(message->type);
+    bool fits = info->from == PROCESS_PEER || info->to == PROCESS_PEER;
+    if (err != ERR_NONE)
+        refuse(link, "not a message", err);
+    else if (!fits)
+        refuse(link, info->name, ERR_UNKNOWN_VERB);
+    return err == ERR_NONE && fits;
+}
+
 static void receive_body(struct peerlink *link, zmq_msg_t *body)
 {
     struct message message;
     int slot = slot_of_sender(link, body);
     link->received++;
-    if (slot < 0) {
+    if (slot < 0)
         refuse(link, "a key that is no peer's", ERR_DENIED);
-        return;
-    }
-    enum err err = message_decode(SPAN(zmq_msg_data(body), zmq_msg_size(body)), &message);
-    const struct message_info *info = message_info(message.type);
-    if (err != ERR_NONE)
-        refuse(link, "not a message", err);
-    else if (info->from != PROCESS_PEER && info->to != PROCESS_PEER)
-        refuse(link, info->name, ERR_UNKNOWN_VERB);
-    else
+    else if (decode(link, body, &message))
         link->rules->receive(link->owner, (uint32_t)slot, &message);
+}
+
+static void keep_route(struct peerlink *link, zmq_msg_t *frame)
+{
+    struct peerlink_route *route = &link->route;
+    size_t size = zmq_msg_size(frame);
+    route->size = size <= sizeof route->bytes ? (uint8_t)size : 0; /* ZeroMQ's own have 5 */
+    memcpy(route->bytes, zmq_msg_data(frame), route->size);
 }
 
 /* Exactly two frames: the route and the body. */
@@ -88,6 +102,8 @@ static bool receive_one(struct peerlink *link)
             return count > 0;
         }
         more = zmq_msg_more(&frame);
+        if (count == 0)
+            keep_route(link, &frame);
         if (count == 1 && !more)
             receive_body(link, &frame);
         zmq_msg_close(&frame);
@@ -197,6 +213,39 @@ void peerlink_send(struct peerlink *link, uint32_t slot, const struct message *m
         link->sent++;
 }
 
+bool peerlink_reply(struct peerlink *link, const struct peerlink_route *route,
+                    const struct message *message)
+{
+    bytes_clear(&link->out);
+    message_encode(message, &link->out);
+    loop_touch(link->loop, link->socket);
+    if (route->size == 0 ||
+        zmq_send(link->socket, route->bytes, route->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return false;
+    return zmq_send(link->socket, link->out.data, link->out.size, ZMQ_DONTWAIT) >= 0;
+}
+
+static void listen_to(struct peerlink *link, uint32_t slot)
+{
+    zmq_msg_t body;
+    for (int i = 0; i < LISTEN_MAX && link->peers[slot].socket != NULL; i++) {
+        struct message message;
+        zmq_msg_init(&body);
+        bool here = zmq_msg_recv(&body, link->peers[slot].socket, ZMQ_DONTWAIT) >= 0;
+        if (here && !zmq_msg_more(&body) && decode(link, &body, &message))
+            link->rules->replied(link->owner, slot, &message);
+        zmq_msg_close(&body);
+        if (!here)
+            return;
+    }
+}
+
+void peerlink_listen(struct peerlink *link)
+{
+    for (uint32_t slot = 0; slot < PEERLINK_PEERS_MAX; slot++)
+        listen_to(link, slot);
+}
+
 /* ---- opening -------------------------------------------------------------------------------- */
 
 enum err peerlink_open(struct peerlink *link, struct loop *loop, void *context,
@@ -214,6 +263,7 @@ enum err peerlink_open(struct peerlink *link, struct loop *loop, void *context,
     if (link->socket == NULL)
         return ERR_SYSTEM;
     set_common(link->socket);
+    set_int(link->socket, ZMQ_ROUTER_MANDATORY, 1);
     TRY(gate_guard(link->socket, GATE_PEER, keys));
     TRY(gate_watch_open(&link->watch, loop, context, link->socket, "peers"));
     if (zmq_bind(link->socket, listen) != 0) {

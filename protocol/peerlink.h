@@ -2,8 +2,8 @@
  * direction (Z10).
  *
  * What we say goes out on a DEALER per peer, what we hear comes in on one
- * ROUTER, which sends nothing. A message may be lost, delayed, doubled or
- * reordered; the core lives with that. Identity is the proven key. */
+ * ROUTER. Only replies about a connection itself go back on it. A message may be lost, delayed,
+ * doubled or reordered; the core lives with that. Identity is the proven key. */
 #ifndef PROTOCOL_PEERLINK_H
 #define PROTOCOL_PEERLINK_H
 
@@ -14,10 +14,17 @@ enum { PEERLINK_PEERS_MAX = 16, PEERLINK_ENDPOINT_MAX = 256 };
 
 struct peerlink_rules {
     void (*receive)(void *owner, uint32_t slot, const struct message *message);
+    /* What peerlink_listen found: came back on our own connection to this peer. */
+    void (*replied)(void *owner, uint32_t slot, const struct message *message);
     void (*down)(void *owner, uint32_t slot); /* the connection to this peer broke */
 };
 
 struct peerlink;
+
+/* One connection of a peer to us. */
+struct peerlink_route {
+    uint8_t bytes[8], size;
+};
 
 struct peerlink_peer {
     struct peerlink *link;
@@ -36,6 +43,7 @@ struct peerlink {
     struct gate gate;
     struct gate_watch watch;
     struct peerlink_peer peers[PEERLINK_PEERS_MAX];
+    struct peerlink_route route; /* of the message that is being received */
     struct bytes out;
     uint64_t received, sent, dropped, refused, sequence;
 };
@@ -55,5 +63,13 @@ MUST_USE enum err peerlink_set(struct peerlink *link, uint32_t slot, const uint8
 
 /* A message that cannot leave now is dropped and counted. */
 void peerlink_send(struct peerlink *link, uint32_t slot, const struct message *message);
+
+/* Back on the connection that a message came by; the other side reads it by peerlink_listen.
+ * False: that connection is gone, or full. */
+bool peerlink_reply(struct peerlink *link, const struct peerlink_route *route,
+                    const struct message *message);
+
+/* Reads what came back on our own connections. Not for the loop: nothing there is urgent. */
+void peerlink_listen(struct peerlink *link);
 
 #endif

@@ -47,6 +47,8 @@ static const struct option own_options[] = {
     RULE(stop_ms, "5000", 600000, "time from SIGTERM to SIGKILL"),
     {"supervisor", "lock_wait_ms", OPTION_U64, offsetof(struct settings, lock_wait_ms), "10000", 0,
      600000, "how long to wait for the lock of the data directory"},
+    {"supervisor", "place", OPTION_FLAG, offsetof(struct settings, place), "yes", 0, 0,
+     "no: a copied data directory is not told by the numbers of its files"},
     OPTION_END,
 };
 

@@ -12,6 +12,7 @@ struct settings {
     const char *data, *run_dir, *name, *log_level;
     struct restart_rules rules;
     uint64_t lock_wait_ms;
+    bool place;             /* a copy of the directory is told by its inodes */
     const char *config;     /* path of the file; NULL: none */
     bool show_key, done;    /* done: --help or --check-config, nothing is to be started */
     char bin_dir[PATH_MAX]; /* where the programs are: beside our own */

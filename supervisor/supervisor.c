@@ -7,6 +7,7 @@
 #include "supervisor/child.h"
 #include "supervisor/identity.h"
 #include "supervisor/pidfile.h"
+#include "supervisor/place.h"
 #include "supervisor/settings.h"
 
 #include <assert.h>
@@ -25,7 +26,13 @@
 /* In starting order; they stop the other way round. */
 static const char *const names[] = {"storage", "consensus", "discovery", "api"};
 
-enum { CHILDREN = COUNT_OF(names), TICK_MS = 1000, LEFTOVER_WAIT_MS = 5000, HIGH_FD = 16 };
+enum {
+    STORAGE = 0,
+    CHILDREN = COUNT_OF(names),
+    TICK_MS = 1000,
+    LEFTOVER_WAIT_MS = 5000,
+    HIGH_FD = 16
+};
 
 struct supervisor;
 
@@ -102,6 +109,8 @@ static void on_line(void *owner, struct child *child, const char *line)
     struct supervisor *supervisor = self->supervisor;
     char key[16], value[PIDFILE_TEXT_MAX];
     if (strcmp(line, "ready") == 0) {
+        if (self->slot == STORAGE)
+            place_note(supervisor->identity.data);
         log_info("child_ready", kv_text("child", names[self->slot]));
         write_pidfile(supervisor);
         step(supervisor, RESTART_READY, self->slot, 0);
@@ -319,6 +328,8 @@ static enum err open_node(struct supervisor *supervisor)
     clear_leftovers(supervisor);
     TRY(identity_make_run_dir(&supervisor->identity, supervisor->settings.run_dir));
     TRY(identity_keys(&supervisor->identity));
+    if (supervisor->settings.place)
+        TRY(place_check(supervisor->identity.data));
     open_pidfile(supervisor);
     restart_open(&supervisor->restart, &rules, CHILDREN, chance_u64());
     for (uint32_t slot = 0; slot < CHILDREN; slot++)
