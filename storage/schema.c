@@ -1,6 +1,7 @@
 #include "storage/schema.h"
 
 #include "common/log.h"
+#include "storage/verdict.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -10,11 +11,7 @@ static enum err result_err(sqlite3 *db, int result)
     if (result == SQLITE_OK)
         return ERR_NONE;
     log_error("schema_refused", kv_text("text", sqlite3_errmsg(db)), kv_u64("code", result));
-    if ((result & 0xff) == SQLITE_CORRUPT || (result & 0xff) == SQLITE_NOTADB)
-        return ERR_CORRUPT;
-    if ((result & 0xff) == SQLITE_BUSY)
-        return ERR_LOCKED;
-    return (result & 0xff) == SQLITE_FULL ? ERR_NOSPACE : ERR_IO;
+    return verdict_of(db, result);
 }
 
 static enum err run(sqlite3 *db, const char *sql)

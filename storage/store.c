@@ -1,6 +1,7 @@
 #include "storage/store.h"
 
 #include "common/log.h"
+#include "storage/verdict.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,38 +19,9 @@ enum {
     PATH_BYTES_MAX = 4096,
 };
 
-/* ---- results ------------------------------------------------------------------------------- */
-
-static enum err err_of(int result)
-{
-    switch (result & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return ERR_NONE;
-    case SQLITE_FULL:
-        return ERR_NOSPACE;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return ERR_LOCKED;
-    case SQLITE_INTERRUPT:
-        return ERR_TIMEOUT;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_CONSTRAINT:
-        return ERR_CORRUPT;
-    case SQLITE_NOMEM:
-        return ERR_NOMEM;
-    case SQLITE_TOOBIG:
-        return ERR_LIMIT;
-    default:
-        return ERR_IO;
-    }
-}
-
 enum err store_check(struct store *store, int result)
 {
-    enum err err = err_of(result);
+    enum err err = verdict_of(store->db, result);
     if (err != ERR_NONE)
         log_error("sqlite_refused", kv_text("file", store->path), kv_u64("code", (uint64_t)result),
                   kv_text("text", store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(result)),

@@ -7,8 +7,10 @@
  * line on stdout:
  *   go      a storage has been started: load, hold it to all it ever promised, then write
  *   check   the same without writing, and the whole log is read back
- *   halt    write no more; the answer says how far it got
- * A broken promise is answered by a line that begins with FAULT, and ends the drive.
+ *   life N  as go, but N batches only; a second line says when all of them are done, applied and
+ *           durable in the state
+ *   halt    write no more; the answer says how far it got. It also ends a wait for a storage that
+ * died A broken promise is answered by a line that begins with FAULT, and ends the drive.
  *
  * What it writes: puts of random size in batches, several in flight; now and then a new term that
  * replaces the end of the log which is not committed; COMMIT behind, at random distance. */
@@ -51,6 +53,8 @@ struct drive {
     const char *run_dir;
     uint64_t seed;
     bool open, writing, loaded, balloted, fetched;
+    uint64_t left;     /* batches of this life; 0: no end */
+    bool mortal;       /* storage may die at any moment: that is no fault */
     struct sent *sent; /* by index */
     uint64_t last, acked, committed, durable, ts, txid;
     struct replaced *replaced;
@@ -249,22 +253,34 @@ static void close_links(struct drive *drive)
     drive->open = drive->writing = drive->loaded = false;
 }
 
-static void await(struct drive *drive, const bool *done, const char *what)
+/* True: whoever starts and kills storages wants something, so the one that is waited for is gone.
+ */
+static bool is_interrupted(void)
+{
+    struct pollfd commands = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&commands, 1, 0) > 0;
+}
+
+/* False: there is no use in waiting any more. */
+static bool await(struct drive *drive, const bool *done, const char *what)
 {
     uint64_t begin = clock_now_ms();
     while (!*done) {
         loop_turn(&drive->loop, TURN_MS);
+        if (drive->mortal && is_interrupted())
+            return false;
         hold(drive, clock_now_ms() - begin < PATIENCE_MS, what, 0, 0);
     }
+    return true;
 }
 
 static void say(struct drive *drive, struct link *link, const struct message *message)
 {
-    hold(drive, link_send(link, 0, message) == ERR_NONE, "storage does not listen", message->type,
-         0);
+    bool sent = link_send(link, 0, message) == ERR_NONE;
+    hold(drive, sent || drive->mortal, "storage does not listen", message->type, 0);
 }
 
-static void read_back(struct drive *drive, uint64_t from, uint64_t to)
+static bool read_back(struct drive *drive, uint64_t from, uint64_t to)
 {
     for (drive->verified = from - 1; drive->verified < to;) {
         struct message message = {.type = MESSAGE_FETCH};
@@ -273,27 +289,39 @@ static void read_back(struct drive *drive, uint64_t from, uint64_t to)
         message.fetch.bytes = CHECK_BYTES;
         drive->fetched = false;
         say(drive, &drive->keeper, &message);
-        await(drive, &drive->fetched, "storage does not read");
+        if (!await(drive, &drive->fetched, "storage does not read"))
+            return false;
     }
+    return true;
 }
 
-static void load(struct drive *drive)
+static bool all_up(const struct drive *drive)
+{
+    return link_is_up(&drive->journal, 0) && link_is_up(&drive->view, 0) &&
+           link_is_up(&drive->keeper, 0);
+}
+
+static bool load(struct drive *drive)
 {
     uint64_t begin = clock_now_ms();
     struct message message = {.type = MESSAGE_LOAD};
-    while (!link_is_up(&drive->journal, 0) || !link_is_up(&drive->view, 0) ||
-           !link_is_up(&drive->keeper, 0)) {
+    while (!all_up(drive)) {
         loop_turn(&drive->loop, TURN_MS);
+        if (drive->mortal && is_interrupted())
+            return false;
         hold(drive, clock_now_ms() - begin < PATIENCE_MS, "no storage is there", 0, 0);
     }
     drive->ticket = drive->answered = 0;
     say(drive, &drive->journal, &message);
-    await(drive, &drive->loaded, "storage does not load");
-    if (drive->acked > 0 && drive->acked < drive->tail_first) /* the tail is of one file */
-        read_back(drive, drive->acked, drive->tail_first - 1);
+    if (!await(drive, &drive->loaded, "storage does not load"))
+        return false;
+    if (drive->acked > 0 && drive->acked < drive->tail_first && /* the tail is of one file */
+        !read_back(drive, drive->acked, drive->tail_first - 1))
+        return false;
     drive->last = drive->acked = drive->loaded_last;
     drive->replaced_count = 0;
     drive->lives++;
+    return true;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -378,7 +406,7 @@ static void write_some(struct drive *drive)
     uint64_t from = drive->last + 1;
     if (!drive->balloted)
         return;
-    if (drive->term == 0 || draw(drive, 60) == 0) {
+    if (drive->term == 0 || draw(drive, drive->mortal ? 6 : 60) == 0) {
         send_ballot(drive);
         return;
     }
@@ -387,9 +415,28 @@ static void write_some(struct drive *drive)
         from = drive->committed + 1 + draw(drive, drive->last - drive->committed);
         replace_from(drive, from);
     }
-    if (drive->ticket - drive->answered < IN_FLIGHT_MAX || from <= drive->last)
+    if (drive->ticket - drive->answered < IN_FLIGHT_MAX || from <= drive->last) {
         send_store(drive, from, 1 + (uint32_t)draw(drive, BATCH_MAX));
+        drive->left -= drive->left > 0;
+        drive->writing = !drive->mortal || drive->left > 0;
+    }
     commit(drive);
+}
+
+/* The last batch of a life was sent: all of it shall be stored, committed, applied. */
+static void come_to_rest(struct drive *drive)
+{
+    uint64_t begin = clock_now_ms();
+    while (drive->told_applied < drive->last) {
+        loop_turn(&drive->loop, TURN_MS);
+        commit(drive);
+        if (is_interrupted())
+            return;
+        hold(drive, clock_now_ms() - begin < PATIENCE_MS, "storage comes to no rest",
+             drive->told_applied, drive->committed);
+    }
+    printf("done\n");
+    fflush(stdout);
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -398,9 +445,11 @@ static void start(struct drive *drive, bool writing)
 {
     close_links(drive);
     open_links(drive);
-    load(drive);
-    if (!writing)
-        read_back(drive, 1, drive->last);
+    drive->told_applied = 0;
+    if (!load(drive) || (!writing && !read_back(drive, 1, drive->last))) {
+        printf("interrupted\n");
+        return;
+    }
     drive->balloted = drive->writing = writing;
     printf("loaded %llu applied %llu durable %llu\n", (unsigned long long)drive->last,
            (unsigned long long)drive->committed, (unsigned long long)drive->durable);
@@ -408,8 +457,14 @@ static void start(struct drive *drive, bool writing)
 
 static void obey(struct drive *drive, const char *line)
 {
+    unsigned long long batches = 0;
     if (strncmp(line, "go", 2) == 0 || strncmp(line, "check", 5) == 0) {
+        drive->mortal = false;
         start(drive, line[0] == 'g');
+    } else if (sscanf(line, "life %llu", &batches) == 1) {
+        drive->mortal = true;
+        drive->left = batches;
+        start(drive, true);
     } else if (strncmp(line, "halt", 4) == 0) {
         for (int i = 0; i < 3 && drive->open; i++)
             loop_turn(&drive->loop, 0); /* promises that have arrived count */
@@ -446,8 +501,11 @@ int main(int argc, char **argv)
         }
         if (drive->open)
             loop_turn(&drive->loop, drive->writing ? 1 : 0);
-        if (drive->writing)
+        if (drive->writing) {
             write_some(drive);
+            if (drive->mortal && !drive->writing)
+                come_to_rest(drive);
+        }
     }
     close_links(drive);
     bytes_free(drive->sent);

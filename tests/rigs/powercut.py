@@ -13,11 +13,8 @@ Ends with `N passed, N failed`; a machine without root, FUSE or loop devices ski
 import argparse
 import os
 import random
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
@@ -26,17 +23,12 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "cluster")]
 import harness  # noqa: E402
 import powerdisk  # noqa: E402
+import stage  # noqa: E402
 
 EVENTS = ("segment_begun", "segment_sealed", "segment_removed", "segment_dropped", "log_cut", "index_rebuilt")
 MODES = ("none", "pages", "sectors")
-BIN = harness.tool.BIN
 ROUND = 25  # cuts of one cluster between two judgements
 LIFE_ROUNDS = 4  # judgements before a new cluster
-LOW_DISK = {"disk_low_mib": 16, "ballast_mib": 1}
-
-
-class Lost(Exception):
-    """A promise was broken."""
 
 
 class Tally:
@@ -82,47 +74,16 @@ def cut(disks, chance):
 # ---- one storage process ----------------------------------------------------------------------------------
 
 
-class Storage:
-    """A changeagent-storage on a disk of its own, and the drive that remembers what it promised."""
+class Storage(stage.Stage):
+    """Storage on a disk of its own."""
 
     def __init__(self, base, seed):
-        self.dir = tempfile.mkdtemp(prefix="powercut.", dir=base)
-        self.run_dir, self.log = os.path.join(self.dir, "run"), os.path.join(self.dir, "log.txt")
-        self.disk = powerdisk.PowerDisk(self.dir, "storage", os.path.join(self.dir, "data"))
-        self.process, self.drive, self.seed = None, None, seed
+        super().__init__(base, seed)
+        self.disk = powerdisk.PowerDisk(self.dir, "storage", os.path.dirname(self.data))
 
     def open(self):
-        os.makedirs(self.run_dir)
         self.disk.open()
-        self.drive = subprocess.Popen([os.path.join(powerdisk.RIGS, "drive"), self.run_dir, str(self.seed)],
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, line):
-        self.drive.stdin.write(line + "\n")
-        self.drive.stdin.flush()
-        answer = self.drive.stdout.readline().strip()
-        if answer.startswith("FAULT") or not answer:
-            raise Lost("%s; see %s" % (answer or "the drive is gone", self.log))
-        return answer
-
-    def start(self):
-        ready, told = os.pipe()
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                [os.path.join(BIN, "changeagent-storage"), "--data", os.path.join(self.dir, "data", "node"),
-                 "--run-dir", self.run_dir, "--ready-fd", str(told),
-                 "--disk-low-mib", str(LOW_DISK["disk_low_mib"]), "--ballast-mib", str(LOW_DISK["ballast_mib"])],
-                pass_fds=[told], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        os.close(told)
-        with os.fdopen(ready, "rb") as pipe:
-            if not pipe.readline().startswith(b"ready"):
-                raise Lost("storage does not start: code %s; see %s" % (self.process.wait(timeout=10), self.log))
-
-    def kill(self):
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
+        self.open_drive()
 
     def cut(self, chance):
         counts = cut([self.disk], chance)
@@ -133,14 +94,8 @@ class Storage:
 
     def close(self, failed):
         self.kill()
-        if self.drive is not None:
-            self.drive.stdin.close()
-            self.drive.wait(timeout=20)
         self.disk.close()
-        if failed:
-            print("everything but the disk is kept in %s" % self.dir, flush=True)
-        else:
-            shutil.rmtree(self.dir, ignore_errors=True)
+        super().close(failed)
 
 
 def storage_life(base, cuts, chance, tally):
@@ -148,12 +103,12 @@ def storage_life(base, cuts, chance, tally):
     try:
         storage.open()
         for turn in range(cuts):
-            storage.start()
+            storage.start_well()
             storage.ask("go")
             time.sleep(chance.choice((0.002, 0.02, 0.1, 0.3)) * chance.uniform(0.5, 1.5))
             tally.add("storage", storage.cut(chance))
             if turn % 50 == 49 or turn + 1 == cuts:
-                storage.start()
+                storage.start_well()
                 storage.ask("check")
                 storage.kill()
         said = storage.ask("halt")
@@ -200,7 +155,7 @@ def cluster_of(house, machines):
     house.clusters.append(cluster)
     for slot in range(3):
         machines.append(Machine(house, cluster.base, "n%d" % (slot + 1)))
-    cluster.make(3, {"storage": LOW_DISK, "supervisor": {"budget": 63}})
+    cluster.make(3, {"storage": stage.LOW_DISK, "supervisor": {"budget": 63}})
     for machine, node in zip(machines, cluster.nodes):
         machine.node = node
     cluster.up()
@@ -282,7 +237,7 @@ def main(argv):
     for one in runs:
         try:
             one()
-        except (Lost, harness.Failed) as fault:
+        except (stage.Lost, harness.Failed) as fault:
             print("FAILED: %s" % fault, flush=True)
             failed += 1
     print("%d passed, %d failed" % (len(runs) - failed, failed), flush=True)

@@ -11,7 +11,7 @@ $(OUT)/tests/rigs/drive: $(OUT)/tests/rigs/drive.o $(OUT)/libhouse.a
 	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ $(LIBS) -o $@
 
 .PHONY: rig-programs rig-build powercut powercut-storage powercut-quick
-rig-programs: programs $(OUT)/tests/cluster/load $(OUT)/tests/rigs/disk $(OUT)/tests/rigs/drive
+rig-programs: programs $(OUT)/tests/cluster/load $(addprefix $(OUT)/tests/rigs/,disk drive shim.so)
 rig-build:
 	@$(MAKE) --no-print-directory -s VARIANT=rig rig-programs
 
@@ -21,3 +21,14 @@ powercut-storage: rig-build
 	@$(call RIGS,rig) /usr/bin/python3 tests/rigs/powercut.py storage --cuts $(or $(CUTS),3000) $(if $(SEED),--seed $(SEED))
 powercut-quick: rig-programs
 	@$(call RIGS,plain) /usr/bin/python3 tests/rigs/powercut.py quick
+$(OUT)/tests/rigs/shim.so: tests/rigs/shim.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -U_FORTIFY_SOURCE -fPIC -shared $< -o $@
+
+# make fail-nth [EVERY=k]     the n-th call to the disk fails, for every n (every k-th)
+# make fail-nth-quick         a sample
+.PHONY: fail-nth fail-nth-quick
+fail-nth: rig-build
+	@$(call RIGS,rig) /usr/bin/python3 tests/rigs/fail_nth.py --every $(or $(EVERY),1) $(if $(SEED),--seed $(SEED))
+fail-nth-quick: rig-programs
+	@$(call RIGS,plain) /usr/bin/python3 tests/rigs/fail_nth.py --every 150 --quick

@@ -2,6 +2,8 @@
 #include "storage/store.h"
 #include "tests/unit/storage_kit.h"
 
+#include <errno.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char *const steps[] = {
@@ -183,8 +185,49 @@ TEST(a_checkpoint_moves_everything_unless_a_reader_is_in_the_way)
     kit_drop(&kit);
 }
 
+static long reads_left; /* before one is refused */
+
+static ssize_t refused_read(int fd, void *data, size_t size, off_t at)
+{
+    if (reads_left-- != 0)
+        return syscall(SYS_pread64, fd, data, size, at);
+    errno = EIO;
+    return -1;
+}
+
+static void set_reads(void *way)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    vfs->xSetSystemCall(vfs, "pread", (sqlite3_syscall_ptr)way);
+    vfs->xSetSystemCall(vfs, "pread64", (sqlite3_syscall_ptr)way);
+}
+
+/* What SQLite calls malformed may be whole: a node must not lose its vote for a cable. */
+TEST(a_read_that_the_disk_refuses_is_no_corruption)
+{
+    struct kit kit = kit_make();
+    SCOPED(store) store = {0};
+    CHECK(store_open(&store, db(&kit), &first) == ERR_NONE);
+    fill(&store, 3);
+    store_close(&store);
+    enum err err = ERR_IO;
+    for (long whole = 0; err != ERR_NONE; whole++) {
+        set_reads((void *)refused_read);
+        reads_left = whole;
+        err = store_open(&store, db(&kit), &first);
+        CHECK(err == ERR_NONE || err == ERR_IO);
+        store_close(&store);
+        set_reads(NULL);
+    }
+    CHECK(store_open(&store, db(&kit), &first) == ERR_NONE);
+    CHECK(count_rows(&store) == 3);
+    store_close(&store);
+    kit_drop(&kit);
+}
+
 TEST_MAIN(T(a_new_file_has_every_setting), T(an_older_file_is_migrated_step_by_step),
           T(a_newer_file_is_refused), T(a_file_of_something_else_is_refused),
           T(a_reader_sees_commits_and_cannot_write), T(a_second_exclusive_writer_is_locked_out),
           T(a_full_disk_before_the_commit_is_rolled_back), T(a_sealed_file_stands_alone),
-          T(a_checkpoint_moves_everything_unless_a_reader_is_in_the_way))
+          T(a_checkpoint_moves_everything_unless_a_reader_is_in_the_way),
+          T(a_read_that_the_disk_refuses_is_no_corruption))

@@ -1,0 +1,119 @@
+#!/usr/bin/python3
+"""Fails the n-th write, sync, open, rename, unlink, truncation or read of a storage, for every n, until a life
+passes without reaching n (shim.c). Clean is: storage goes on or ends with a code that says why, starts anew without
+the shim, and has lost nothing that it promised (drive.c).
+
+  fail_nth.py [--every K] [--calls NAME,NAME] [--from N] [--quick]
+
+--every K takes each K-th n only, beginning with a random one. Ends with `N passed, N failed`.
+"""
+import argparse
+import os
+import random
+import signal
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+import powerdisk  # noqa: E402
+import stage  # noqa: E402
+
+PLAN = (("write", "EIO"), ("write", "ENOSPC"), ("write", "SHORT"), ("write", "EIO+"), ("sync", "EIO"), ("sync", "EIO+"),
+        ("open", "EIO"), ("open", "ENOSPC"), ("rename", "EIO"), ("unlink", "EIO"), ("truncate", "EIO"), ("read", "EIO"))
+QUICK = (("write", "EIO"), ("write", "SHORT"), ("sync", "EIO"), ("open", "EIO"))
+FIRST_BATCHES, BATCHES = 6, 14  # of about 24 entries: the life under the shim fills a file, and begins the next
+CLEAN = (0, 100, 111, 112)  # 113, corruption, would be a lie: the disk refused, nothing is damaged
+SEAL_S = 1.5
+MAX_N = 100000
+
+
+def prepare(base, seed):
+    """A node with a past, as files; the drive that knows it goes with it."""
+    one = stage.Stage(base, seed)
+    one.open_drive()
+    one.start_well()
+    one.live(FIRST_BATCHES)
+    if one.stop() != 0:
+        raise one.fault("storage does not stop well")
+    return one
+
+
+def settle(one, seal_s):
+    """Waits for the file that is full to be sealed, then ends storage; gives its code."""
+    log, until = os.path.join(one.data, "log"), time.monotonic() + seal_s
+    while time.monotonic() < until and one.process.poll() is None and not any(
+            name.endswith(".index") for name in os.listdir(log)):
+        time.sleep(0.01)
+    return one.stop() if one.process.poll() is None else one.wait()
+
+
+def one_life(base, seed, call, how, number, seal_s):
+    """True: the n-th call was reached. Raises Lost when a promise is broken."""
+    one, failed = prepare(base, seed), True
+    note = os.path.join(one.dir, "note")
+    try:
+        ready = one.start({"LD_PRELOAD": os.path.join(powerdisk.RIGS, "shim.so"), "FAULT_DIR": one.data,
+                           "FAULT_CALL": "%s:%d:%s" % (call, number, how), "FAULT_NOTE": note})
+        code = one.live(BATCHES) if ready else one.wait()
+        if code is None:
+            code = settle(one, seal_s)
+        if code not in CLEAN:
+            raise one.fault("storage ended with code %s" % code)
+        reached = os.path.exists(note)
+        if code != 0 and not reached:
+            raise one.fault("storage ended with code %s and no fault had struck" % code)
+        one.start_well()
+        one.ask("check")
+        one.ask("halt")
+        one.kill()
+        failed = False
+        return reached, code
+    finally:
+        one.close(failed)
+
+
+def run_plan(base, call, how, every, begin, chance, seal_s):
+    number, lives, codes, start = begin or (1 if every == 1 else chance.randrange(1, every + 1)), 0, {}, time.monotonic()
+    reached = True
+    while reached and number < MAX_N:
+        try:
+            reached, code = one_life(base, chance.getrandbits(32), call, how, number, seal_s)
+        except stage.Lost as fault:
+            raise stage.Lost("%s number %d fails with %s: %s" % (call, number, how, fault)) from fault
+        lives += 1
+        codes[code] = codes.get(code, 0) + reached
+        number += every
+    print("%-8s %-7s %5d lives, the last n %5d; ended with %s; %.0f s" % (
+        call, how, lives, number - every, ", ".join("%s: %d" % pair for pair in sorted(codes.items()) if pair[1]),
+        time.monotonic() - start), flush=True)
+
+
+def main(argv):
+    signal.signal(signal.SIGTERM, lambda *unused: sys.exit(1))
+    reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    reader.add_argument("--every", type=int, default=1)
+    reader.add_argument("--from", dest="begin", type=int, default=None)
+    reader.add_argument("--calls", default="write,sync,open,rename,unlink,truncate,read")
+    reader.add_argument("--quick", action="store_true", help="four kinds of fault; files are not short, and not sealed")
+    reader.add_argument("--seed", type=int, default=None)
+    args = reader.parse_args(argv[1:])
+    seed = args.seed if args.seed is not None else random.SystemRandom().getrandbits(32)
+    base, passed, failed = os.environ.get("TEST_TMP", "/var/tmp"), 0, 0
+    print("seed %d" % seed, flush=True)
+    for call, how in QUICK if args.quick else PLAN:
+        if call not in args.calls.split(","):
+            continue
+        try:
+            run_plan(base, call, how, args.every, args.begin, random.Random(seed),
+                     0 if args.quick else SEAL_S)
+            passed += 1
+        except stage.Lost as fault:
+            print("FAILED: %s" % fault, flush=True)
+            failed += 1
+    print("%d passed, %d failed" % (passed, failed), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
