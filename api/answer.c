@@ -14,6 +14,10 @@ enum { RETRY_AFTER_MS = 50, RETRY_AFTER_NOSPACE_MS = 1000 };
 
 static const uint8_t no_hash[HASH_SIZE];
 
+/* The way out, for a program that shows it to a person. */
+#define TRUNCATED_REMEDY \
+    "take what is before first_id from a dump or backup, then go on with since = first_id - 1"
+
 void answer_texts_close(struct answer_texts *texts)
 {
     bytes_close(&texts->bytes);
@@ -50,8 +54,10 @@ void answer_failed(const struct standing *standing, enum err err, const char *de
     if (failed->retryable)
         failed->retry_after_ms = err == ERR_NOSPACE ? RETRY_AFTER_NOSPACE_MS : RETRY_AFTER_MS;
     failed->born = standing->ts;
-    if (err == ERR_TRUNCATED)
+    if (err == ERR_TRUNCATED) {
         failed->first_id = standing->first_id;
+        failed->remedy = SPAN_TEXT(TRUNCATED_REMEDY);
+    }
 }
 
 void answer_put(const struct standing *standing, const struct effect *effect,
@@ -186,6 +192,8 @@ void answer_page(const struct standing *standing, enum message_type verb,
     if (page->error.size > 0) {
         enum err err = err_by_name((const char *)page->error.data, page->error.size);
         answer_failed(standing, err, NULL, out);
+        if (err == ERR_TRUNCATED)
+            out->failed.first_id = page->first_id;
     } else if (verb == MESSAGE_LIST) {
         answer_list(standing, page, texts, out);
     } else if (page->count == 0) {

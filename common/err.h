@@ -47,7 +47,7 @@
     X(ERR_AHEAD, "E_AHEAD", false, NONE, "the position is above the head of this log")             \
     X(ERR_HISTORY, "E_HISTORY", false, NONE, "the cursor belongs to another history of the log")   \
     X(ERR_TRUNCATED, "E_TRUNCATED", false, NONE,                                                   \
-      "changes before first_id are gone; start from a checkpoint")                                 \
+      "changes before first_id are gone; take them from a dump, or start at first_id")             \
     X(ERR_NOSPACE, "E_NOSPACE", true, NONE, "the disk is nearly full; free space on the node")     \
     X(ERR_IO, "E_IO", false, OPEN, "the disk refused; the log of the node says what")              \
     X(ERR_CORRUPT, "E_CORRUPT", false, NONE, "stored bytes are damaged; the node must be healed")  \

@@ -55,12 +55,9 @@ static const struct option options[] = {
 
 static void to_storage(struct consensus *self, const struct message *message)
 {
-    struct link *link = &self->journal;
-    if (message->type == MESSAGE_COMMIT)
-        link = &self->view;
-    else if (message->type == MESSAGE_FETCH)
-        link = &self->keeper;
-    link_tell(link, 0, message);
+    bool for_keeper = message->type == MESSAGE_FETCH || message->type == MESSAGE_MAY_CUT;
+    struct link *link = for_keeper ? &self->keeper : &self->journal;
+    link_tell(message->type == MESSAGE_COMMIT ? &self->view : link, 0, message);
 }
 
 static void perform(struct consensus *self, const struct raft_output *output)
@@ -225,6 +222,7 @@ static enum err on_storage(void *owner, uint32_t neighbour, const struct message
         [MESSAGE_LOADED] = INPUT_LOADED,   [MESSAGE_BALLOTED] = INPUT_BALLOTED,
         [MESSAGE_STORED] = INPUT_STORED,   [MESSAGE_FETCHED] = INPUT_FETCHED,
         [MESSAGE_APPLIED] = INPUT_APPLIED, [MESSAGE_DISK_IS] = INPUT_DISK,
+        [MESSAGE_CUT_AT] = INPUT_CUT,
     };
     feed(owner, (struct raft_input){.kind = kinds[message->type], .message = message});
     if (message->type == MESSAGE_LOADED)
@@ -292,6 +290,7 @@ static link_handler *const front_handlers[MESSAGE_TYPE_MAX] = {
 static link_handler *const storage_handlers[MESSAGE_TYPE_MAX] = {
     ON(LOADED, on_storage),  ON(BALLOTED, on_storage), ON(STORED, on_storage),
     ON(FETCHED, on_storage), ON(APPLIED, on_storage),  ON(DISK_IS, on_storage),
+    ON(CUT_AT, on_storage),
 };
 
 static struct link_rules front_rules = {

@@ -126,7 +126,8 @@ void durable_loaded(struct raft *raft, const struct raft_input *in)
     }
     /* Terms are needed of all that may still conflict, so from the applied index on; the
      * hash of the last entry comes with it. */
-    uint64_t from = raft->load_applied > 1 ? raft->load_applied : 1;
+    uint64_t first = loaded->first_index > 1 ? loaded->first_index : 1;
+    uint64_t from = raft->load_applied > first ? raft->load_applied : first;
     if (from > base && (has_tail || base == 0)) {
         raftlog_reset(&raft->log, base);
         finish_load(raft);

@@ -89,6 +89,11 @@ void proposals_judge_clock(struct raft *raft)
     raft->clock_doubted = doubted;
 }
 
+uint64_t proposals_ts(const struct raft *raft)
+{
+    return next_ts(raft);
+}
+
 void proposals_append(struct raft *raft, const struct entry *entry)
 {
     struct bytes record = {0};

@@ -10,7 +10,10 @@
 /* After each answer of a voter: is the own clock still plausible? */
 void proposals_judge_clock(struct raft *raft);
 
-/* An entry of our own: no-op, record 1. */
+/* Log time of this moment. */
+uint64_t proposals_ts(const struct raft *raft);
+
+/* An entry of our own: no-op, record 1, a cut. */
 void proposals_append(struct raft *raft, const struct entry *entry);
 
 /* Appends what the limits allow and refuses the rest, towards the api (RAFT_SELF) or a peer. */

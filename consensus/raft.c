@@ -2,6 +2,7 @@
 #include "consensus/raft.h"
 
 #include "consensus/bootstrap.h"
+#include "consensus/cutting.h"
 #include "consensus/durable.h"
 #include "consensus/election.h"
 #include "consensus/follow.h"
@@ -43,6 +44,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_APPEND] = ignore,          [ON_APPENDED] = ignore,            [ON_FORWARD] = ignore,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = ignore, [ON_INDEX_IS] = ignore,
+        [ON_CUT] = ignore,
     },
     [ROLE_FOUNDING] = {
         [ON_TICK] = bootstrap_tick,    [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -55,6 +57,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
+        [ON_CUT] = ignore,
     },
     [ROLE_OUTSIDE] = {
         [ON_TICK] = ignore,            [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -67,6 +70,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_APPEND] = ignore,          [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = ignore,
+        [ON_CUT] = ignore,
     },
     [ROLE_FOLLOWER] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -79,6 +83,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = transfer_timeout_now,
         [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
+        [ON_CUT] = ignore,
     },
     [ROLE_PRECANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -91,6 +96,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
+        [ON_CUT] = ignore,
     },
     [ROLE_CANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -103,6 +109,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
+        [ON_CUT] = ignore,
     },
     [ROLE_LEADER] = {
         [ON_TICK] = replication_tick,  [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -115,6 +122,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_APPEND] = follow_append,   [ON_APPENDED] = replication_appended, [ON_FORWARD] = proposals_forward,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_asked, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_ask, [ON_ASK_INDEX] = readindex_asked, [ON_INDEX_IS] = readindex_told,
+        [ON_CUT] = cutting_decided,
     },
 };
 /* clang-format on */
@@ -136,6 +144,7 @@ static const enum raft_column columns[INPUT_COUNT] = {
     [INPUT_TRANSFER] = ON_TRANSFER,
     [INPUT_DRAIN] = ON_DRAIN,
     [INPUT_READ_INDEX] = ON_READ_INDEX,
+    [INPUT_CUT] = ON_CUT,
     [INPUT_FLUSH] = ON_FLUSH,
 };
 

@@ -74,6 +74,7 @@ enum raft_input_kind {
     INPUT_TRANSFER,     /* number: node id that shall lead; 0: whoever has most of the log */
     INPUT_DRAIN,        /* number: 1 this node shall not lead while another can, 0 it may again */
     INPUT_READ_INDEX,   /* message: READ_INDEX of the own api */
+    INPUT_CUT,          /* message: CUT_AT */
     INPUT_FLUSH,        /* once per turn, after everything else */
     INPUT_COUNT
 };
@@ -90,7 +91,8 @@ struct raft_input {
 
 enum raft_output_kind {
     OUTPUT_SEND,       /* message to the peer in `slot`; its head is filled in */
-    OUTPUT_STORAGE,    /* message: LOAD, BALLOT, STORE (journal), COMMIT (view), FETCH (keeper) */
+    OUTPUT_STORAGE,    /* message: LOAD, BALLOT, STORE (journal), COMMIT (view), FETCH, MAY_CUT
+                          (keeper) */
     OUTPUT_REFUSED,    /* message: REFUSED, to the own api */
     OUTPUT_READ_INDEX, /* message: READ_INDEX_IS, to the own api */
     OUTPUT_KEPT,       /* err: a TRANSFER was refused, or failed and this node goes on leading;
@@ -152,7 +154,7 @@ int raft_slot_of(const struct raft *raft, const uint8_t key[RAFT_KEY_SIZE]);
 struct raft_counters {
     uint64_t elections, terms_led, appends_sent, append_bytes, heartbeats, stores, store_bytes,
         proposals, refused, forwarded, fetches, wrong_cluster, wrong_receiver, transfers, reads,
-        read_rounds;
+        read_rounds, cuts;
 };
 
 struct raft_status {

@@ -1,6 +1,7 @@
 /* replication.c - the leader's side of the log. */
 #include "consensus/replication.h"
 
+#include "consensus/cutting.h"
 #include "consensus/durable.h"
 #include "consensus/proposals.h"
 #include "consensus/quorum.h"
@@ -18,6 +19,8 @@ void replication_lead(struct raft *raft)
     raft->hurry = 0;
     raft->clock_doubted = raft->shed = false;
     raft->check_due_ms = raft->now_ms;
+    raft->cut_due_ms = raft->now_ms + RAFT_CUT_MS;
+    raft->cut_index = 0;
     raft->counters.terms_led++;
     state_set_leader(raft, RAFT_SELF);
     for (uint32_t i = 0; i < raft->peers.count; i++)
@@ -96,6 +99,7 @@ void replication_tick(struct raft *raft, const struct raft_input *in)
     transfer_drain_tick(raft);
     if (shedding)
         return;
+    cutting_tick(raft);
     for (uint32_t i = 0; i < raft->peers.count; i++) {
         struct peer *peer = &raft->peers.at[i];
         if (peer->member < 0 || raft->now_ms < peer->sent_ms + raft->heartbeat_ms)

@@ -37,7 +37,7 @@ void report_counters(const struct raft *raft, const struct peerlink *peers, stru
     struct raft_status status;
     raft_status(raft, &status);
     const struct raft_counters *c = &status.counters;
-    wire_pack_map(out, 20);
+    wire_pack_map(out, 21);
     wire_pack_counter(out, "elections", c->elections);
     wire_pack_counter(out, "terms_led", c->terms_led);
     wire_pack_counter(out, "appends_sent", c->appends_sent);
@@ -54,6 +54,7 @@ void report_counters(const struct raft *raft, const struct peerlink *peers, stru
     wire_pack_counter(out, "transfers", c->transfers);
     wire_pack_counter(out, "reads", c->reads);
     wire_pack_counter(out, "read_rounds", c->read_rounds);
+    wire_pack_counter(out, "cuts", c->cuts);
     wire_pack_counter(out, "peer_received", peers->received);
     wire_pack_counter(out, "peer_sent", peers->sent);
     wire_pack_counter(out, "peer_dropped", peers->dropped);

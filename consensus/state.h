@@ -23,6 +23,8 @@ enum {
     RAFT_FORWARD_BYTES = 4 << 20,  /* one FORWARD */
     RAFT_HELD_BYTES = 8 << 20,     /* proposals during a hand-over */
     RAFT_RETRY_MS = 500,           /* MEET, NOTE, LOAD, FETCH again */
+    RAFT_CUT_MS = 1000,            /* storage is asked whether a cut is due */
+    RAFT_LIVE_MS = 10000,          /* a peer not heard for so long is down, for the cut */
     RAFT_HINT_MIN_MS = 10,         /* after LINK_DOWN of the leader */
     RAFT_HINT_MAX_MS = 50,
     RAFT_HURRIES = 6,       /* tries after LINK_DOWN that do not wait a whole election timeout */
@@ -54,6 +56,7 @@ enum raft_column {
     ON_HINT,
     ON_TRANSFER,
     ON_DRAIN,
+    ON_CUT,
     ON_FLUSH,
     ON_MEET,
     ON_MET,
@@ -169,9 +172,10 @@ struct raft {
     struct bytes forward, forward_sent;
 
     /* as leader */
-    uint64_t round, term_first; /* index of the first entry of the own term */
-    bool clock_doubted, shed;   /* shed: handed over, or tried to, because of the own disk */
-    uint64_t check_due_ms;      /* quorum and disk are looked at, however busy the links are */
+    uint64_t round, term_first;     /* index of the first entry of the own term */
+    bool clock_doubted, shed;       /* shed: handed over, or tried to, because of the own disk */
+    uint64_t cut_due_ms, cut_index; /* the last cut logged by this leader */
+    uint64_t check_due_ms;          /* quorum and disk are looked at, however busy the links are */
     struct transfer {
         bool running, told;
         uint32_t target;

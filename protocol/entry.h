@@ -36,7 +36,7 @@ enum entry_kind {
     ENTRY_NOOP = 2,     /* first entry of a term, but in term of the founding */
     ENTRY_FOUNDING = 3, /* record 1: cluster id, history, voters (consensus/bootstrap.h) */
     ENTRY_CONFIG = 4,   /* members */
-    ENTRY_CUT = 6,      /* changes below an id are gone (storage/cut.h) */
+    ENTRY_CUT = 6,      /* changes below an id are gone (storage/retention.h) */
     ENTRY_SETTINGS = 7, /* settings of the cluster (settings.h) */
     ENTRY_IMPORT =
         9, /* a put of changes that keep the id, time and hash they were given elsewhere */

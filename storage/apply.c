@@ -1,5 +1,7 @@
 #include "storage/apply.h"
 
+#include "storage/retention.h"
+
 #include <assert.h>
 
 /* The number of a tag, with room for its head. */
@@ -166,6 +168,25 @@ static enum err apply_founding(struct apply *apply, const struct entry *entry)
     return ERR_NONE;
 }
 
+/* A cut was decided somewhere else a while ago: it only ever raises what is cut, cuts nothing that
+ * is not there, and is void when the settings were changed meanwhile. A body that is none does
+ * nothing. */
+static void apply_cut(struct apply *apply, const struct entry *entry)
+{
+    struct retention_cut cut;
+    struct apply_mark *at = &apply->at;
+    if (retention_decode(entry->body, &cut) != ERR_NONE ||
+        cut.settings_index != at->settings_index || cut.first_id > at->last_id + 1 ||
+        cut.keep_index > entry->index)
+        return;
+    if (cut.keep_index > at->keep_index)
+        at->keep_index = cut.keep_index;
+    if (cut.first_id <= at->first_id)
+        return;
+    at->first_id = cut.first_id;
+    memcpy(at->cut_hash, cut.hash, HASH_SIZE);
+}
+
 void apply_open(struct apply *apply, const uint8_t key[HASH_KEY_SIZE])
 {
     apply->at = apply_begin();
@@ -184,7 +205,7 @@ void apply_close(struct apply *apply)
 
 struct apply_mark apply_begin(void)
 {
-    return (struct apply_mark){.settings = settings_preset};
+    return (struct apply_mark){.first_id = 1, .settings = settings_preset};
 }
 
 void apply_settle(struct apply *apply)
@@ -216,6 +237,9 @@ enum err apply_entry(struct apply *apply, const struct entry *entry,
         TRY(apply_founding(apply, entry));
         break;
     case ENTRY_CONFIG:
+        break;
+    case ENTRY_CUT:
+        apply_cut(apply, entry);
         break;
     default:
         return ERR_VERSION;

@@ -23,8 +23,11 @@ struct apply_mark {
     uint64_t floor;           /* outcome_floor */
     uint64_t history;
     uint8_t cluster[16];
-    uint8_t hash[HASH_SIZE]; /* change hash at last_id; zeros at 0 */
-    bool founded;            /* record 1 was applied */
+    uint8_t hash[HASH_SIZE];     /* change hash at last_id; zeros at 0 */
+    bool founded;                /* record 1 was applied */
+    uint64_t first_id;           /* first change kept; last_id + 1 if none is */
+    uint64_t keep_index;         /* log entries from here on stay on every node */
+    uint8_t cut_hash[HASH_SIZE]; /* change hash at first_id - 1 */
     struct settings settings;
     uint64_t settings_index; /* of the entry that changed them last; 0: never */
 };

@@ -60,11 +60,39 @@ static enum err insert_rows(struct segment *segment, struct span *rest, struct s
     return ERR_NONE;
 }
 
-static enum err fill(struct segment *segment, uint64_t cut_from, struct span *rest,
-                     struct span *last)
+/* The newest configurations, newest first: those in hand, then those of files handed over. */
+static enum err newest_configs(struct journal *journal, struct bytes *out, uint32_t *count)
+{
+    *count = 0;
+    for (uint32_t i = journal->writer_count; i > 0 && *count < CONFIGS_WANTED; i--) {
+        uint32_t here;
+        TRY(segment_configs(journal->writers[i - 1], UINT64_MAX, CONFIGS_WANTED - *count, out,
+                            &here));
+        *count += here;
+    }
+    struct span rest = bytes_span(&journal->old_configs), record;
+    for (; *count < CONFIGS_WANTED && entry_next(&rest, &record); ++*count)
+        bytes_append_span(out, record);
+    return ERR_NONE;
+}
+
+/* A file says itself what it goes on from. */
+static enum err note_base(struct journal *journal, struct segment *segment)
+{
+    SCOPED(segment_base) base = {.index = journal->last_index, .term = journal->last_term};
+    uint32_t count;
+    memcpy(base.hash, journal->last_hash, HASH_SIZE);
+    TRY(newest_configs(journal, &base.configs, &count));
+    return segment_note_base(segment, &base);
+}
+
+static enum err fill(struct journal *journal, struct segment *segment, uint64_t cut_from,
+                     struct span *rest, struct span *last)
 {
     if (cut_from != 0)
         TRY(segment_cut(segment, cut_from));
+    else if (segment->first == 0)
+        TRY(note_base(journal, segment));
     return insert_rows(segment, rest, last);
 }
 
@@ -73,7 +101,7 @@ static enum err transact(struct journal *journal, uint64_t cut_from, struct span
     struct segment *segment = journal_newest(journal);
     struct span last = {0};
     TRY(store_begin(&segment->store));
-    enum err err = fill(segment, cut_from, rest, &last);
+    enum err err = fill(journal, segment, cut_from, rest, &last);
     if (err != ERR_NONE) {
         store_rollback(&segment->store);
         TRY(segment_reload(segment));
@@ -288,17 +316,11 @@ enum err journal_tail(struct journal *journal, size_t bytes_max, struct bytes *o
 enum err journal_configs(struct journal *journal, struct bytes *out)
 {
     SCOPED(bytes) found = {0};
-    struct span records[CONFIGS_WANTED], rest;
-    uint32_t total = 0, count = 0;
-    for (uint32_t i = journal->writer_count; i > 0 && total < CONFIGS_WANTED; i--) {
-        uint32_t here;
-        TRY(segment_configs(journal->writers[i - 1], UINT64_MAX, CONFIGS_WANTED - total, &found,
-                            &here));
-        total += here;
-    }
-    bytes_append_span(&found, bytes_span(&journal->old_configs));
-    rest = bytes_span(&found);
-    while (count < CONFIGS_WANTED && entry_next(&rest, &records[count]))
+    struct span records[CONFIGS_WANTED];
+    uint32_t total, count = 0;
+    TRY(newest_configs(journal, &found, &total));
+    struct span rest = bytes_span(&found);
+    while (count < total && entry_next(&rest, &records[count]))
         count++;
     while (count > 0)
         bytes_append_span(out, records[--count]);

@@ -5,8 +5,10 @@
 #include "protocol/link.h"
 #include "protocol/wire.h"
 #include "storage/courier.h"
+#include "storage/cutter.h"
 #include "storage/late.h"
 #include "storage/query.h"
+#include "storage/remover.h"
 #include "storage/sealer.h"
 
 #include <assert.h>
@@ -74,8 +76,11 @@ static enum err work(struct keeper *keeper, bool *worked)
     *worked = true;
     if (late_flush_due(&keeper->late, now_ms))
         return write_now(keeper);
-    if (late_checkpoint_due(&keeper->late, &keeper->shelf, now_ms))
+    if (late_checkpoint_due(&keeper->late, &keeper->shelf, now_ms) ||
+        remover_waits(&keeper->shelf, &keeper->late, now_ms))
         return make_durable(keeper);
+    if (remover_due(&keeper->shelf, &keeper->late))
+        return remover_step(&keeper->shelf);
     if (sealer_due(&keeper->sealer, &keeper->shelf, keeper->late.durable, now_ms))
         return sealer_step(&keeper->sealer, &keeper->shelf, now_ms);
     return courier_work(&keeper->courier, now_ms, worked);
@@ -107,6 +112,7 @@ static enum err on_applied(struct keeper *keeper, const struct room_item *item)
         flush_add_config(&keeper->late.flush, record);
     TRY(take_effects(keeper, blob_span(item->effects)));
     flush_mark(&keeper->late.flush, &at);
+    TRY(shelf_cut(&keeper->shelf, at.first_id, at.cut_hash));
     shelf_advance(&keeper->shelf, at.index);
     keeper->applied_entries += item->last - item->first + 1;
     keeper->applied_bytes += item->effects->size;
@@ -153,10 +159,8 @@ static enum err take_items(struct keeper *keeper, uint32_t max, uint32_t *count)
 {
     struct room_item *item;
     enum err err = ERR_NONE;
-    for (*count = 0; *count < max && err == ERR_NONE; ++*count) {
-        item = queue_pop(&keeper->room->rooms->keeper);
-        if (item == NULL)
-            break;
+    struct queue *queue = &keeper->room->rooms->keeper;
+    for (*count = 0; *count < max && err == ERR_NONE && (item = queue_pop(queue)); ++*count) {
         err = on_item(keeper, item);
         room_item_free(item);
     }
@@ -255,6 +259,14 @@ static enum err on_snapshot_write(void *owner, uint32_t neighbour, const struct 
     return err;
 }
 
+static enum err on_may_cut(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct keeper *keeper = owner;
+    TRY(take_all(keeper));
+    cutter_answer(&keeper->shelf, &keeper->late.flush.at, message, &keeper->link, neighbour);
+    return ERR_NONE;
+}
+
 static enum err on_tag_heads(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct keeper *keeper = owner;
@@ -292,6 +304,7 @@ static enum err on_tally(void *owner, uint32_t neighbour, const struct message *
         {"flushes", keeper->late.flushes},
         {"checkpoints", keeper->late.checkpoints},
         {"segments", keeper->shelf.count},
+        {"segments_cut", keeper->shelf.dropped},
         {"sealed", keeper->sealer.sealed},
         {"waiting_rows", keeper->late.flush.rows},
         {"queue_view_bytes", queue_bytes(&keeper->room->rooms->view)},
@@ -322,6 +335,7 @@ static link_handler *const handlers[MESSAGE_TYPE_MAX] = {
     ON(READ, on_read),
     ON(FETCH, on_fetch),
     ON(TALLY, on_tally),
+    ON(MAY_CUT, on_may_cut),
     ON(TAG_HEADS, on_tag_heads),
     ON(SNAPSHOT_READ, on_snapshot_read),
     ON(SNAPSHOT_WRITE, on_snapshot_write),

@@ -56,6 +56,7 @@ enum err late_open(struct late *late, struct shelf *shelf, const char *home,
     chance_fill(key, sizeof key);
     flush_open(&late->flush, key, &mark);
     late->written = mark.index;
+    late->written_at = mark;
     late->flushed_ms = clock_now_ms();
     return late_checkpoint(late, late->flushed_ms);
 }
@@ -79,6 +80,7 @@ enum err late_flush(struct late *late, struct shelf *shelf, uint64_t now_ms)
         return ERR_NONE;
     TRY(flush_write(&late->flush, &late->state, keep_index(shelf)));
     late->written = late->flush.at.index;
+    late->written_at = late->flush.at;
     late->flushed_ms = now_ms;
     late->flushes++;
     return ERR_NONE;
@@ -104,6 +106,7 @@ enum err late_checkpoint(struct late *late, uint64_t now_ms)
     TRY(err);
     TRY(state_mark(&late->state, &mark)); /* only what is read back is believed */
     late->durable = mark.index;
+    late->durable_at = mark;
     late->checkpoint_ms = now_ms;
     late->checkpoints++;
     return ERR_NONE;

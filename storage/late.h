@@ -16,7 +16,8 @@ struct late {
     uint64_t written, durable;          /* log indexes */
     uint64_t flushed_ms, checkpoint_ms; /* when the last ones were */
     uint64_t not_before_ms;             /* a reader was in the way of a checkpoint */
-    uint64_t flushes, checkpoints;      /* counters */
+    struct apply_mark written_at, durable_at;
+    uint64_t flushes, checkpoints; /* counters */
 };
 
 /* Opens state.db, and the shelf on what recovery found; both agree when this returns.

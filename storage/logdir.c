@@ -63,6 +63,21 @@ static void add(struct logdir *logdir, const char *name)
     logdir->files[logdir->count++] = file;
 }
 
+/* The .index of a segment that was cut, if the node died between the two. */
+static void sweep(const struct logdir *logdir, const char *name)
+{
+    size_t size = strlen(name), tail = strlen(".index");
+    char segment[SEGMENT_NAME_MAX];
+    if (size <= tail || size - tail >= sizeof segment || strcmp(name + size - tail, ".index") != 0)
+        return;
+    snprintf(segment, sizeof segment, "%.*s", (int)(size - tail), name);
+    char *path = logdir_join(logdir, segment), *index = logdir_join(logdir, name);
+    if (access(path, F_OK) != 0 && unlink(index) == 0)
+        log_info("index_swept", kv_text("file", index));
+    bytes_free(path);
+    bytes_free(index);
+}
+
 static enum err list(struct logdir *logdir)
 {
     DIR *directory = opendir(logdir->path);
@@ -70,8 +85,10 @@ static enum err list(struct logdir *logdir)
         log_error("log_not_listed", kv_text("text", strerror(errno)));
         return ERR_IO;
     }
-    for (struct dirent *at = readdir(directory); at; at = readdir(directory))
+    for (struct dirent *at = readdir(directory); at; at = readdir(directory)) {
         add(logdir, at->d_name);
+        sweep(logdir, at->d_name);
+    }
     closedir(directory);
     if (logdir->count > 0)
         qsort(logdir->files, logdir->count, sizeof *logdir->files, by_number);

@@ -62,9 +62,37 @@ static enum err note_configs(struct recovery *recovery, struct segment *segment)
     return ERR_NONE;
 }
 
+/* What the oldest writer continues. */
+static void note_base(struct recovery *recovery)
+{
+    recovery->base_index = recovery->found.last_index;
+    recovery->base_term = recovery->last_term;
+    memcpy(recovery->base_hash, recovery->last_hash, HASH_SIZE);
+}
+
+/* The oldest file: what was before it is cut, and it says itself what that ended with. */
+static enum err adopt_base(struct recovery *recovery, const struct logdir_file *file,
+                           struct segment *segment)
+{
+    SCOPED(segment_base) base = {0};
+    enum err err = segment_base(segment, &base);
+    if (err == ERR_NOT_FOUND)
+        return ERR_GAP;
+    TRY(err);
+    recovery->found.last_index = base.index;
+    recovery->last_term = base.term;
+    memcpy(recovery->last_hash, base.hash, HASH_SIZE);
+    bytes_append_span(&recovery->old_configs, bytes_span(&base.configs));
+    if (!file->sealed)
+        note_base(recovery);
+    return entry_count(bytes_span(&base.configs), &recovery->old_config_count);
+}
+
 static enum err join(struct recovery *recovery, const struct logdir_file *file,
                      struct segment *segment)
 {
+    if (recovery->found.segment_count == 0 && segment->first > 1)
+        TRY(adopt_base(recovery, file, segment));
     TRY(check_joint(recovery, segment));
     if (segment->first != 0)
         TRY(read_last(recovery, segment));
@@ -104,14 +132,6 @@ static enum err take_writer(struct inquiry *inquiry, const struct logdir_file *f
     recovery->writers = bytes_resize(recovery->writers, recovery->writer_count + 1, sizeof segment);
     recovery->writers[recovery->writer_count++] = segment;
     return ERR_NONE;
-}
-
-/* What the oldest writer continues. */
-static void note_base(struct recovery *recovery)
-{
-    recovery->base_index = recovery->found.last_index;
-    recovery->base_term = recovery->last_term;
-    memcpy(recovery->base_hash, recovery->last_hash, HASH_SIZE);
 }
 
 static enum err take_file(struct inquiry *inquiry, uint32_t slot)
@@ -169,8 +189,8 @@ static enum err cut_damaged(struct recovery *recovery, struct segment *segment, 
         }
     if (segment->first != 0)
         return read_last(recovery, segment);
-    recovery->last_term = 0;
-    memset(recovery->last_hash, 0, HASH_SIZE);
+    recovery->last_term = recovery->base_term;
+    memcpy(recovery->last_hash, recovery->base_hash, HASH_SIZE);
     struct segment *before = newest_filled(recovery);
     return before ? read_last(recovery, before) : ERR_NONE;
 }

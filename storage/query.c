@@ -107,10 +107,13 @@ static enum err previous_match(struct query *query, uint64_t id, uint64_t *match
         return ERR_NONE;
     }
     uint64_t first, next;
+    uint32_t oldest = shelf_slot_of_id(shelf, shelf->first_id);
     for (uint32_t slot = shelf_slot_of_id(shelf, id - 1) + 1; slot-- > 0;) {
         shelf_ids(shelf, shelf->parts[slot], &first, &next);
         TRY(match_at(query, slot, id, false, match));
-        if (*match != 0 || slot == 0)
+        if (*match < shelf->first_id)
+            *match = 0; /* cut, though its file may still be there */
+        if (*match != 0 || slot <= oldest)
             return ERR_NONE;
         if (--query->parts_left == 0) {
             query->stopped_at = first;
@@ -214,11 +217,11 @@ static enum err hash_at(struct query *query, uint64_t id, uint8_t hash[HASH_SIZE
     return id > query->shelf->last_id ? ERR_NONE : shelf_hash(query->shelf, id, hash);
 }
 
-/* True if no tag of the filter was used at `since` or before. */
+/* True if no tag of the filter was used at `since` or before; what was cut counts as used. */
 static enum err nothing_before(struct query *query, const struct query_tags *tags, uint64_t since,
                                bool *nothing)
 {
-    *nothing = since < query->shelf->first_id;
+    *nothing = since == 0;
     for (uint32_t i = 0; i < query->read->tags.count; i++) {
         uint64_t first;
         TRY(tags->first(tags->owner, query->read->tags.at[i], &first));
@@ -265,7 +268,8 @@ static void turn_rows(struct query_buffers *buffers, const size_t *ends, uint64_
     buffers->rows = turned;
 }
 
-static enum err read_backwards(struct query *query, size_t *ends, struct message_page *page)
+static enum err read_backwards(struct query *query, const struct query_tags *tags, size_t *ends,
+                               struct message_page *page)
 {
     uint64_t before = lower(query->read->before, query->shelf->last_id + 1);
     uint64_t at = before, match, behind;
@@ -281,7 +285,9 @@ static enum err read_backwards(struct query *query, size_t *ends, struct message
         at = match;
     }
     turn_rows(query->buffers, ends, page->count);
-    page->at_start = match == 0 && query->stopped_at == 0;
+    bool nothing;
+    TRY(nothing_before(query, tags, at - 1, &nothing));
+    page->at_start = match == 0 && query->stopped_at == 0 && nothing;
     page->prev_id = query->stopped_at != 0 ? query->stopped_at : at;
     page->next_id = page->scanned_to = before - 1;
     query->parts_left = QUERY_PARTS_MAX;
@@ -298,7 +304,7 @@ static enum err read_exact(struct query *query, struct message_page *page)
         return ERR_NOT_FOUND;
     TRY(append_row(query, id));
     page->count = 1;
-    page->at_start = id == query->shelf->first_id;
+    page->at_start = id == 1;
     page->at_end = id == query->shelf->last_id;
     page->prev_id = page->next_id = page->scanned_to = id;
     return ERR_NONE;
@@ -313,7 +319,9 @@ static enum err check_position(struct query *query)
         return ERR_NOT_FOUND;
     if (read->since > query->shelf->last_id)
         return ERR_AHEAD;
-    if (read->since + 1 < query->shelf->first_id)
+    bool below = read->before != 0 ? read->before <= query->shelf->first_id
+                                   : read->since + 1 < query->shelf->first_id;
+    if (below && query->shelf->first_id > 1)
         return ERR_TRUNCATED;
     if (read->since_hash.size == 0)
         return ERR_NONE;
@@ -331,7 +339,7 @@ static enum err read_page(struct query *query, const struct query_tags *tags,
         TRY(read_forwards(query, tags, page));
     } else {
         size_t *ends = bytes_zeroed(query->limit, sizeof *ends);
-        enum err err = read_backwards(query, ends, page);
+        enum err err = read_backwards(query, tags, ends, page);
         bytes_free(ends);
         TRY(err);
     }

@@ -7,6 +7,7 @@ struct rebuild {
     struct bytes records, links;
     struct span rest;
     struct span record; /* empty: none yet */
+    uint64_t first_id;  /* first change kept */
 };
 
 /* Makes the record at `index` the present one; they are read in order, 1 MiB at a time. */
@@ -48,6 +49,8 @@ static enum err add_outcome(void *owner, const struct outcome *outcome)
     struct entry entry;
     if (outcome->err != ERR_NONE || outcome->change_count == 0)
         return ERR_NONE; /* refused, or settings */
+    if (outcome->first_id <= rebuild->shelf->last_id && outcome->first_id < rebuild->first_id)
+        return ERR_NONE; /* cut */
     enum err err = find_record(rebuild, outcome->index);
     if (err != ERR_NONE)
         return err == ERR_NOT_FOUND || err == ERR_TRUNCATED ? ERR_CORRUPT : err;
@@ -60,9 +63,12 @@ static enum err add_outcome(void *owner, const struct outcome *outcome)
     return shelf_add_changes(rebuild->shelf, &effect);
 }
 
-/* Where the scan begins: behind the last part of the unbroken row that has an .index. */
-static uint64_t begin_at(struct shelf *shelf)
+/* Where the scan begins: behind the last part of the unbroken row that has an .index. Without one
+ * it begins at the cut: what was before is not served any more. */
+static uint64_t begin_at(struct shelf *shelf, const struct apply_mark *at)
 {
+    shelf->last_id = at->first_id - 1;
+    memcpy(shelf->last_hash, at->cut_hash, HASH_SIZE);
     const struct shelf_part *open = shelf_oldest_open(shelf), *before = NULL;
     for (uint32_t slot = 0; slot < shelf->count && shelf->parts[slot] != open; slot++)
         before = shelf->parts[slot];
@@ -77,8 +83,10 @@ enum err rebuild_shelf(struct shelf *shelf, struct state *state, const struct ap
 {
     if (at->index == 0)
         return ERR_NONE;
-    struct rebuild rebuild = {.shelf = shelf};
-    uint64_t from = begin_at(shelf);
+    shelf->first_id = at->first_id;
+    memcpy(shelf->cut_hash, at->cut_hash, HASH_SIZE);
+    struct rebuild rebuild = {.shelf = shelf, .first_id = at->first_id};
+    uint64_t from = begin_at(shelf, at);
     enum err err = ERR_NONE;
     if (from <= at->index) {
         err = state_outcomes(state, from, add_outcome, &rebuild);

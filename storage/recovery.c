@@ -115,18 +115,29 @@ static enum err check_mark(struct inquiry *inquiry)
     return ERR_NONE;
 }
 
+static uint64_t first_index(const struct storage_found *found)
+{
+    bool begun = found->segment_count > 0 && found->segments[0].first != 0;
+    return begun ? found->segments[0].first : found->last_index + 1;
+}
+
 static enum err check_state(struct inquiry *inquiry)
 {
     struct recovery *recovery = inquiry->recovery;
     char *path = path_in(recovery->home, "state.db");
-    uint64_t applied = state_applied_index(path);
+    struct apply_mark mark;
+    bool readable = state_look(path, &mark);
     enum err err = ERR_NONE;
-    if (applied > recovery->found.last_index) {
+    /* Files go only after the cut is durable in the state. */
+    if (readable && first_index(&recovery->found) > mark.keep_index &&
+        first_index(&recovery->found) > 1)
+        inquiry_blame(inquiry, "the log begins behind what was cut");
+    if (mark.index > recovery->found.last_index) {
         inquiry_blame(inquiry, "the state is ahead of the log");
         err = state_remove(path); /* the log rebuilds it once it is whole again */
-        applied = 0;
+        mark.index = 0;
     }
-    recovery->found.applied_index = applied;
+    recovery->found.applied_index = mark.index;
     bytes_free(path);
     return err;
 }
@@ -176,7 +187,7 @@ static enum err settle(struct inquiry *inquiry)
 static void report(struct recovery *recovery)
 {
     struct storage_found *found = &recovery->found;
-    found->first_index = 1;
+    found->first_index = first_index(found);
     found->home = recovery->home;
     found->generation = recovery->ballot.generation;
     found->incarnation = recovery->ballot.incarnation;

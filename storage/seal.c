@@ -342,7 +342,8 @@ enum err seal_load(const char *segment_path, struct tagindex *index)
 
 enum err seal_remove(const char *segment_path)
 {
-    return remove_file(segment_path, ".index");
+    TRY(remove_file(segment_path, ".index"));
+    return sync_directory_of(segment_path);
 }
 
 enum err seal_hash_begin(struct seal_hash *hash, const char *segment_path)

@@ -31,7 +31,7 @@ MUST_USE enum err seal_read(const char *segment_path, struct seal *seal);
 /* Reads the whole index back. Errors as above. */
 MUST_USE enum err seal_load(const char *segment_path, struct tagindex *index);
 
-/* Removes the .index file: it is to be built anew. */
+/* Removes the .index file, durably: it is to be built anew, or its segment is gone. */
 MUST_USE enum err seal_remove(const char *segment_path);
 
 /* The hash of a sealed segment file, in slices: begin, then step until *done. */

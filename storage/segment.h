@@ -31,6 +31,16 @@ struct segment {
     uint64_t bytes;       /* of its records; known to a writer only */
 };
 
+/* What the first entry of a file follows, kept in the file itself: the files before it may be cut.
+ * Zeros before entry 1. */
+struct segment_base {
+    uint64_t index, term;
+    uint8_t hash[HASH_SIZE];
+    struct bytes configs; /* the newest configuration records up to `index`, newest first */
+};
+
+void segment_base_close(struct segment_base *base);
+
 /* The writing connection (S1: the only one). Makes the file where missing.
  * Errors: store_open. ERR_CORRUPT also: there is a hole between its rows. */
 MUST_USE enum err segment_open(struct segment *segment, const char *path);
@@ -67,6 +77,12 @@ MUST_USE enum err segment_configs(struct segment *segment, uint64_t below, uint3
  * ERR_GAP: it does not follow.  ERR_NOSPACE, ERR_IO: roll back. */
 MUST_USE enum err segment_append(struct segment *segment, struct span record);
 
+/* Notes what the first record follows, inside the transaction that writes it. */
+MUST_USE enum err segment_note_base(struct segment *segment, const struct segment_base *base);
+
+/* Gives the base. ERR_NOT_FOUND: none was noted.  ERR_CORRUPT. */
+MUST_USE enum err segment_base(struct segment *segment, struct segment_base *base);
+
 /* Removes `from` and everything behind it, inside a transaction. */
 MUST_USE enum err segment_cut(struct segment *segment, uint64_t from);
 
@@ -88,5 +104,8 @@ bool segment_name_parse(const char *name, uint32_t *number, uint64_t *suffix);
 
 /* Unlinks the file with its -wal, -shm and .index; the caller syncs the directory. */
 MUST_USE enum err segment_remove(const char *path);
+
+/* The same for a sealed file, durably, and leaves its .index: see seal_remove. */
+MUST_USE enum err segment_remove_sealed(const char *path);
 
 #endif

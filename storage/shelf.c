@@ -212,6 +212,30 @@ enum err shelf_add_changes(struct shelf *shelf, const struct effect *effect)
     return ERR_NONE;
 }
 
+enum err shelf_cut(struct shelf *shelf, uint64_t first_id, const uint8_t cut_hash[HASH_SIZE])
+{
+    uint8_t hash[HASH_SIZE];
+    if (first_id == shelf->first_id)
+        return ERR_NONE;
+    enum err err = shelf_hash(shelf, first_id - 1, hash);
+    if (err != ERR_NONE)
+        return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
+    if (first_id < shelf->first_id || memcmp(hash, cut_hash, HASH_SIZE) != 0)
+        return ERR_CORRUPT;
+    shelf->first_id = first_id;
+    memcpy(shelf->cut_hash, cut_hash, HASH_SIZE);
+    return ERR_NONE;
+}
+
+void shelf_drop_oldest(struct shelf *shelf)
+{
+    assert(shelf->count > 1);
+    shelf->dropped++;
+    free_part(shelf->parts[0]);
+    shelf->count--;
+    memmove(shelf->parts, shelf->parts + 1, shelf->count * sizeof *shelf->parts);
+}
+
 void shelf_advance(struct shelf *shelf, uint64_t index)
 {
     uint32_t slot = slot_of(shelf, index);
@@ -292,10 +316,16 @@ enum err shelf_read(struct shelf *shelf, uint64_t from, uint64_t to, size_t byte
     return segment_read(part->reader, from, end, bytes_max, out, &last);
 }
 
+enum err shelf_base(struct shelf *shelf, struct shelf_part *part, struct segment_base *base)
+{
+    TRY(open_reader(shelf, part));
+    return segment_base(part->reader, base);
+}
+
 enum err shelf_hash(struct shelf *shelf, uint64_t id, uint8_t hash[HASH_SIZE])
 {
-    memset(hash, 0, HASH_SIZE);
-    if (id == 0)
+    memcpy(hash, shelf->cut_hash, HASH_SIZE); /* zeros at 0 */
+    if (id + 1 == shelf->first_id)
         return ERR_NONE;
     const struct tagindex *index = NULL;
     struct shelf_part *part = shelf_part_of_id(shelf, id);

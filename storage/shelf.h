@@ -18,6 +18,7 @@ struct shelf_part {
     uint64_t first, last; /* log indexes; last is UINT64_MAX while the part is the newest */
     bool sealed;          /* the file left WAL mode */
     bool indexed;         /* its .index is beside it, and `seal` is what it says */
+    uint64_t bytes;       /* on disk, once that is known and final; else 0 */
     struct seal seal;
     struct tagindex *index; /* not indexed: grows here; indexed: kept for a while, or NULL */
     struct segment *reader; /* NULL: not open */
@@ -28,10 +29,12 @@ struct shelf_part {
 struct shelf {
     struct shelf_part **parts; /* in the order of the log, without a hole */
     uint32_t count, room;
-    uint64_t first_id, last_id;   /* of what is applied */
+    uint64_t first_id, last_id;   /* of what is applied, and not cut */
     uint64_t applied;             /* log index */
     uint8_t last_hash[HASH_SIZE]; /* change hash at last_id */
+    uint8_t cut_hash[HASH_SIZE];  /* at first_id - 1 */
     uint64_t clock;
+    uint64_t dropped; /* counter */
 };
 
 /* Takes over what recovery found. A damaged .index is removed and built anew. */
@@ -45,6 +48,12 @@ void shelf_gone(struct shelf *shelf, const char *path);
 
 /* A committed record; its id is the next one. ERR_CORRUPT: it does not follow. */
 MUST_USE enum err shelf_add_changes(struct shelf *shelf, const struct effect *effect);
+/* Changes below `first_id` are gone. ERR_CORRUPT: the hash below it is another one here. */
+MUST_USE enum err shelf_cut(struct shelf *shelf, uint64_t first_id,
+                            const uint8_t cut_hash[HASH_SIZE]);
+/* The file of the oldest part is gone. */
+void shelf_drop_oldest(struct shelf *shelf);
+
 /* Everything up to `index` is applied. */
 void shelf_advance(struct shelf *shelf, uint64_t index);
 
@@ -65,6 +74,10 @@ MUST_USE enum err shelf_index(struct shelf *shelf, struct shelf_part *part,
  * ERR_NOT_FOUND, ERR_TRUNCATED: before the log.  ERR_CORRUPT, ERR_IO. */
 MUST_USE enum err shelf_read(struct shelf *shelf, uint64_t from, uint64_t to, size_t bytes_max,
                              struct bytes *out);
+
+/* Gives what a part goes on from; see segment_base. */
+MUST_USE enum err shelf_base(struct shelf *shelf, struct shelf_part *part,
+                             struct segment_base *base);
 
 /* Copies the change hash at an applied id, or zeros at 0. ERR_NOT_FOUND, ERR_CORRUPT. */
 MUST_USE enum err shelf_hash(struct shelf *shelf, uint64_t id, uint8_t hash[HASH_SIZE]);

@@ -142,7 +142,8 @@ static enum err copy_state(struct snapshot *snapshot, struct shelf *shelf)
 static enum err open_writer(struct snapshot *snapshot, struct shelf *shelf)
 {
     char path[PATH_BYTES_MAX], name[MANIFEST_NAME_MAX];
-    const struct shelf_part *part = shelf_part_of(shelf, snapshot->next_row);
+    SCOPED(segment_base) base = {0};
+    struct shelf_part *part = shelf_part_of(shelf, snapshot->next_row);
     if (part == NULL)
         return ERR_CORRUPT;
     uint64_t end = snapshot->manifest.index;
@@ -150,7 +151,14 @@ static enum err open_writer(struct snapshot *snapshot, struct shelf *shelf)
     snprintf(name, sizeof name, "log/%s", name_of(part->path));
     manifest_add(&snapshot->manifest, name);
     snapshot->writer = bytes_zeroed(1, sizeof *snapshot->writer);
-    return segment_open(snapshot->writer, path_in(path, snapshot, name));
+    TRY(segment_open(snapshot->writer, path_in(path, snapshot, name)));
+    enum err err = shelf_base(shelf, part, &base);
+    if (err == ERR_NOT_FOUND)
+        return ERR_NONE; /* a file of an earlier build says nothing */
+    TRY(err);
+    TRY(store_begin(&snapshot->writer->store));
+    TRY(segment_note_base(snapshot->writer, &base));
+    return store_commit(&snapshot->writer->store);
 }
 
 static enum err append_records(struct snapshot *snapshot, struct span records)

@@ -28,10 +28,10 @@ static const struct schema schema = {
     .checkpoint_pages = 8000,
 };
 
-/* Numbers, cluster id, hash, founded, change_ts; then the settings' index and the settings, of
- * which an older version may have fewer. */
+/* Numbers, cluster id, hash, founded; times and indexes; the cut; then the settings, of which an
+ * older version may have fewer. */
 enum {
-    MARK_FIXED = 8 * 8 + 16 + HASH_SIZE + 1,
+    MARK_FIXED = 10 * 8 + 16 + 2 * HASH_SIZE + 1,
     MARK_SIZE = MARK_FIXED + SETTINGS_COUNT * 8,
     PRUNE_MAX = 8192
 };
@@ -46,6 +46,9 @@ static void encode_mark(const struct apply_mark *mark, uint8_t content[MARK_SIZE
     content[64 + HASH_SIZE] = mark->founded;
     save_u64(content + 65 + HASH_SIZE, mark->change_ts);
     save_u64(content + 73 + HASH_SIZE, mark->settings_index);
+    save_u64(content + 81 + HASH_SIZE, mark->first_id);
+    save_u64(content + 89 + HASH_SIZE, mark->keep_index);
+    memcpy(content + 97 + HASH_SIZE, mark->cut_hash, HASH_SIZE);
     settings_save(&mark->settings, content + MARK_FIXED);
 }
 
@@ -65,6 +68,9 @@ static enum err decode_mark(struct span whole, struct apply_mark *mark)
     mark->founded = content[64 + HASH_SIZE] != 0;
     mark->change_ts = load_u64(content + 65 + HASH_SIZE);
     mark->settings_index = load_u64(content + 73 + HASH_SIZE);
+    mark->first_id = load_u64(content + 81 + HASH_SIZE);
+    mark->keep_index = load_u64(content + 89 + HASH_SIZE);
+    memcpy(mark->cut_hash, content + 97 + HASH_SIZE, HASH_SIZE);
     struct span settings = SPAN(content + MARK_FIXED, whole.size - MARK_FIXED);
     return settings_load(settings, &mark->settings) == ERR_NONE ? ERR_NONE : ERR_CORRUPT;
 }
@@ -237,14 +243,12 @@ enum err state_remove(const char *path)
     return ERR_NONE;
 }
 
-uint64_t state_applied_index(const char *path)
+bool state_look(const char *path, struct apply_mark *mark)
 {
     SCOPED(state) state = {0};
-    struct apply_mark mark;
-    if (access(path, F_OK) != 0 || state_open_reader(&state, path) != ERR_NONE ||
-        state_mark(&state, &mark) != ERR_NONE)
-        return 0;
-    return mark.index;
+    *mark = apply_begin();
+    return access(path, F_OK) == 0 && state_open_reader(&state, path) == ERR_NONE &&
+           state_mark(&state, mark) == ERR_NONE;
 }
 
 enum err state_mark(struct state *state, struct apply_mark *mark)

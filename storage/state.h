@@ -30,8 +30,9 @@ void state_close(struct state *state);
 /* Removes the file with its -wal and -shm: it is to be rebuilt from the log. */
 MUST_USE enum err state_remove(const char *path);
 
-/* The applied index in the file at `path`; 0 if there is none, or it cannot be read. */
-uint64_t state_applied_index(const char *path);
+/* Where the state in the file at `path` stands; false: there is none, or it cannot be read, and
+ * *mark is that of an empty log. */
+bool state_look(const char *path, struct apply_mark *mark);
 
 /* Where the state stands; that of apply_begin in a fresh file. ERR_CORRUPT. */
 MUST_USE enum err state_mark(struct state *state, struct apply_mark *mark);

@@ -18,6 +18,9 @@ static void hash_mark(struct statehash *all, const struct apply_mark *mark)
     hash_add_u64(&all->hash, mark->founded);
     uint8_t settings[SETTINGS_COUNT * 8];
     settings_save(&mark->settings, settings);
+    hash_add_u64(&all->hash, mark->first_id);
+    hash_add_u64(&all->hash, mark->keep_index);
+    hash_add(&all->hash, SPAN(mark->cut_hash, HASH_SIZE));
     hash_add_u64(&all->hash, mark->settings_index);
     hash_add(&all->hash, SPAN(settings, sizeof settings));
     hash_add(&all->hash, SPAN(mark->cluster, sizeof mark->cluster));

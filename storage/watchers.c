@@ -17,7 +17,7 @@ static void welcome(struct watchers *watchers, uint32_t neighbour, const struct 
         .history = at->history,
         .applied_index = at->index,
         .ts = at->ts,
-        .first_id = at->last_id ? 1 : 0,
+        .first_id = at->last_id ? at->first_id : 0,
         .last_id = at->last_id,
         .hash = SPAN(at->hash, HASH_SIZE),
         .outcome_floor = at->floor,
@@ -80,7 +80,7 @@ void watchers_publish(struct watchers *watchers, const struct apply_mark *at, st
         .cluster = cluster_of(&watchers->at),
         .history = at->history,
         .effects = blob_span(effects),
-        .first_id = at->last_id ? 1 : 0,
+        .first_id = at->last_id ? at->first_id : 0,
         .settings = SPAN(watchers->settings, sizeof watchers->settings),
     };
     watchers->owed = watchers->all;

@@ -2,7 +2,7 @@
 import os
 
 import msgpack
-from harness import ask, ask_until, check, put, put_until_done, wait_for, wait_leader
+from harness import Failed, ask, ask_until, check, put, put_until_done, status, wait_for, wait_leader
 
 
 def configure(endpoint, settings):
@@ -45,3 +45,80 @@ def test_settings_are_the_same_everywhere_and_hide_nothing(house):
     for node in cluster.nodes:
         row = ask_until(node.places()["api"], "get", "get_is", id=long_one["id"])["change"]
         check(len(row["data"]) == 5000, "a long change was hidden by a lowered limit")
+
+
+def put_large(endpoint, count, size=4000000):
+    """Puts of four changes each, so that a segment (64 MiB) is soon full; the last one's answer."""
+    born, done = ask_until(endpoint, "hello", "hello_is")["born"], None
+    data = os.urandom(size // 4)
+    for _ in range(count):
+        body = msgpack.packb({"changes": [{"tags": ["big"], "data": data}] * 4}, use_bin_type=True)
+        done = ask_until(endpoint, "put", "put_done", txid=os.urandom(16), born=born, attempt=1, body=body)
+    return done
+
+
+def first_ids(nodes):
+    states = [status(node) for node in nodes]
+    return [state and state["first_id"] for state in states]
+
+
+def wait_first_id(nodes, test, what, seconds=20):
+    """All nodes agree on a first id that passes; it."""
+    def level():
+        ids = set(first_ids(nodes))
+        return ids.pop() if len(ids) == 1 and None not in ids and test(max(ids)) else None
+    try:
+        return wait_for(what, seconds, level, every=0.05)
+    except Failed as failed:
+        raise Failed("%s; first ids: %r" % (failed, first_ids(nodes))) from failed
+
+
+def segments(node):
+    return sorted(name for name in os.listdir(os.path.join(node.dir, "data", "log")) if name.endswith(".db"))
+
+
+def check_truncated(node, first_id):
+    """No ask that begins below the first kept change gets anything but the error, by name."""
+    api = node.places()["api"]
+    for fields in ({"since": 0}, {"since": first_id - 2}, {"since": 0, "tags": ["big"]}, {"since": 0, "limit": 1}):
+        answer = ask(api, "list", 5, **fields)
+        check(answer["verb"] == "failed" and answer["error"] == "E_TRUNCATED" and answer["first_id"] == first_id and
+              answer["remedy"], "%s, list %r: %r" % (node.name, fields, answer))
+    answer = ask(api, "get", 5, id=first_id - 1)
+    check(answer["verb"] == "failed" and answer["error"] == "E_TRUNCATED", "get below the cut: %r" % answer)
+    page = ask_until(api, "list", "list_is", since=first_id - 1, limit=2, bytes=1)
+    check(page["changes"][0]["id"] == first_id and not page.get("at_start") and page["first_id"] == first_id,
+          "the first page: %r" % {key: page[key] for key in page if key != "changes"})
+
+
+def test_the_log_is_cut_at_the_same_id_everywhere(house):
+    cluster = house.cluster()
+    leader = wait_leader(cluster.nodes)
+    api = leader.places()["api"]
+    put_large(api, 18)
+    follower = next(node for node in cluster.nodes if node is not leader)
+    follower.kill()  # down, and within limits: it must come back by the log
+    put_large(api, 18)
+    others = [node for node in cluster.nodes if node is not follower]
+    done = configure(api, {"retention.min_records": 20})
+    check(done["verb"] == "put_done", "set: %r" % done)
+    first = wait_first_id(others, lambda first: first > 100, "a cut")
+    for node in others:
+        check_truncated(node, first)
+    check(all(len(segments(node)) >= 3 for node in others), "a file went that a server needs")
+    follower.start()
+    wait_leader(cluster.nodes)
+    first = wait_first_id(cluster.nodes, lambda first: first > 100, "the same cut on all three")
+    wait_for("the oldest file to go on all nodes", 25,
+             lambda: all(len(segments(node)) <= 2 for node in cluster.nodes), every=0.1)
+    chain = {status(node)["chain"] for node in cluster.nodes}
+    check(len(chain) == 1, "chains differ: %r" % chain)
+    for node in cluster.nodes:
+        node.kill()
+    cluster.up()
+    leader = wait_leader(cluster.nodes)
+    put_until_done(leader.places()["api"], "after the restart")
+    first = wait_first_id(cluster.nodes, lambda now: now >= first, "the cut after the restart")
+    for node in cluster.nodes:
+        check_truncated(node, first)
+    house.say("first id %d on all nodes; %s files left" % (first, [len(segments(node)) for node in cluster.nodes]))

@@ -35,8 +35,8 @@ void storage_ask(struct world *world, uint32_t at, const struct message *message
     struct node *node = &world->nodes[at];
     struct store_model *store = &node->store;
     world->sent[message->type]++;
-    if (!store->up)
-        return;
+    if (!store->up || message->type == MESSAGE_MAY_CUT)
+        return; /* the model keeps everything */
     struct event event = {.node = at, .stamp = store->life, .talk = node->conversation};
     uint64_t delay = world->disk_min + world_chance(world, world->disk_max - world->disk_min + 1);
     event.at = world->now + delay;

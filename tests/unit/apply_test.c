@@ -3,6 +3,7 @@
 
 #include "log_kit.h"
 #include "protocol/wire.h"
+#include "storage/retention.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -423,6 +424,50 @@ static void settings_change_by_the_log_and_limit_what_comes_after(void **state)
     bench_close(&bench);
 }
 
+static enum err cut(struct bench *bench, uint64_t first_id, uint64_t keep_index,
+                    uint64_t settings_index)
+{
+    struct bytes body = {0};
+    struct retention_cut cut = {first_id, keep_index, settings_index, {1}};
+    struct entry entry = {.kind = ENTRY_CUT};
+    retention_encode(&cut, &body);
+    entry.body = bytes_span(&body);
+    enum err err = run(bench, kit_append(&bench->kit, &entry));
+    bytes_close(&body);
+    return err;
+}
+
+static void a_cut_only_ever_raises_what_is_cut(void **state)
+{
+    struct bench bench;
+    const struct apply_mark *at = &bench.apply.at;
+    bench_open(&bench, 1);
+    assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
+    put(&bench, 1, 9, "a", "x");
+    assert_int_equal(at->first_id, 1);
+    assert_int_equal(cut(&bench, 5, 2, 0), ERR_NONE);
+    assert_int_equal(at->first_id, 5);
+    assert_int_equal(at->keep_index, 2);
+    assert_int_equal(at->cut_hash[0], 1);
+    assert_int_equal(cut(&bench, 4, 1, 0), ERR_NONE); /* of another leader, who was behind */
+    assert_int_equal(at->first_id, 5);
+    assert_int_equal(at->keep_index, 2);
+    assert_int_equal(cut(&bench, 11, 2, 0), ERR_NONE); /* of what is not there */
+    assert_int_equal(cut(&bench, 6, 99, 0), ERR_NONE); /* of entries that are not there */
+    assert_int_equal(at->first_id, 5);
+    assert_int_equal(set(&bench, 2, "retention.min_records", 100), ERR_NONE);
+    assert_int_equal(cut(&bench, 7, 3, 0), ERR_NONE); /* by settings that hold no more */
+    assert_int_equal(at->first_id, 5);
+    assert_int_equal(cut(&bench, 10, 3, at->settings_index), ERR_NONE);
+    assert_int_equal(at->first_id, 10); /* all of it */
+    struct entry broken = {.kind = ENTRY_CUT, .body = SPAN("short", 5)};
+    assert_int_equal(run(&bench, kit_append(&bench.kit, &broken)), ERR_NONE);
+    assert_int_equal(at->first_id, 10);
+    put(&bench, 3, 1, "a", "x");
+    assert_int_equal(bench.effect.first_id, 10);
+    bench_close(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +485,7 @@ int main(void)
         cmocka_unit_test(what_is_not_known_yet_is_refused_or_stops),
         cmocka_unit_test(holes_second_foundings_and_lost_outcomes_stop),
         cmocka_unit_test(settings_change_by_the_log_and_limit_what_comes_after),
+        cmocka_unit_test(a_cut_only_ever_raises_what_is_cut),
         cmocka_unit_test(the_key_of_the_hash_tables_decides_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

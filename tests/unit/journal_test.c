@@ -1,5 +1,6 @@
 /* journal_test.c - the log on disk: append, replace, roll, restart, crash points. */
 #include "storage/journal.h"
+#include "storage/state.h"
 #include "tests/unit/storage_kit.h"
 
 #include <glob.h>
@@ -322,7 +323,104 @@ TEST(the_tail_ends_at_the_last_entry)
     bench_drop(bench);
 }
 
-TEST_MAIN(T(what_was_appended_is_there_after_a_restart),
+/* The first file went, as after a cut. */
+static void lose_first_file(struct bench *bench)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s", bench->journal.writers[0]->store.path);
+    bench_shut(bench);
+    CHECK(segment_remove(path) == ERR_NONE);
+}
+
+/* A file says what it goes on from: index, term, hash, and who votes. */
+TEST(the_log_may_begin_at_any_file)
+{
+    struct bench *bench = bench_make();
+    struct bytes records = {0}, configs = {0};
+    uint8_t hash[HASH_SIZE], base[HASH_SIZE];
+    uint64_t term;
+    kit_add(&bench->kit, ENTRY_FOUNDING, 1, 30, &records);
+    CHECK(write_all(&bench->journal, bytes_span(&records)) == ERR_NONE);
+    append(bench, 2 * BIGS_A_FILE + 2, 1, BIG - ENTRY_HEADER_SIZE);
+    uint64_t joint = bench->journal.writers[0]->last;
+    CHECK(journal_hash_at(&bench->journal, joint, base) == ERR_NONE);
+    lose_first_file(bench);
+    bench_open(bench);
+    CHECK(bench->recovery.found.may_vote);
+    CHECK(bench->recovery.found.first_index == joint + 1);
+    check_end(bench, 2 * BIGS_A_FILE + 3);
+    CHECK(journal_look_up(&bench->journal, joint, &term, hash) == ERR_NONE);
+    CHECK(term == 1 && memcmp(hash, base, HASH_SIZE) == 0);
+    CHECK(journal_hash_at(&bench->journal, joint - 1, hash) == ERR_TRUNCATED);
+    CHECK(journal_configs(&bench->journal, &configs) == ERR_NONE);
+    CHECK(configs.size > 0 && entry_index_of(bytes_span(&configs)) == 1);
+    lose_first_file(bench); /* and once more: what it said was handed on */
+    bench_open(bench);
+    bytes_clear(&configs);
+    CHECK(journal_configs(&bench->journal, &configs) == ERR_NONE);
+    CHECK(configs.size > 0 && entry_index_of(bytes_span(&configs)) == 1);
+    rewind_to(bench, bench->recovery.found.first_index);
+    append(bench, 1, 2, 100); /* all that is left is replaced */
+    bench_reopen(bench);
+    check_end(bench, 2 * BIGS_A_FILE + 2);
+    CHECK(bench->recovery.found.may_vote);
+    bytes_close(&records);
+    bytes_close(&configs);
+    bench_drop(bench);
+}
+
+static void check_damaged(struct bench *bench)
+{
+    bench_open(bench);
+    CHECK(!bench->recovery.found.may_vote);
+    bench_drop(bench);
+}
+
+/* Files at the beginning that went by no cut: the state knows of none, or the file says nothing. */
+TEST(a_beginning_that_is_lost_is_no_cut)
+{
+    struct bench *bench = bench_make();
+    struct state state = {0};
+    struct apply_mark mark = apply_begin();
+    char path[512];
+    append(bench, BIGS_A_FILE + 2, 1, BIG - ENTRY_HEADER_SIZE);
+    snprintf(path, sizeof path, "%s", kit_path(&bench->kit, "state.db"));
+    CHECK(state_open(&state, path) == ERR_NONE);
+    CHECK(state_begin(&state) == ERR_NONE);
+    mark.index = BIGS_A_FILE + 2;
+    mark.keep_index = BIGS_A_FILE; /* the joint is not covered */
+    CHECK(state_end(&state, &mark, 0) == ERR_NONE);
+    state_close(&state);
+    lose_first_file(bench);
+    check_damaged(bench);
+
+    bench = bench_make();
+    append(bench, BIGS_A_FILE + 2, 1, BIG - ENTRY_HEADER_SIZE);
+    CHECK(store_run(&bench->journal.writers[1]->store, "DELETE FROM base") == ERR_NONE);
+    lose_first_file(bench);
+    check_damaged(bench);
+
+    bench = bench_make();
+    append(bench, BIGS_A_FILE + 2, 1, BIG - ENTRY_HEADER_SIZE);
+    CHECK(store_run(&bench->journal.writers[1]->store, "UPDATE base SET term = 2") == ERR_NONE);
+    lose_first_file(bench);
+    check_damaged(bench);
+}
+
+/* The node died after the file of a cut segment went, and before its index did. */
+TEST(an_index_without_its_segment_is_swept)
+{
+    struct bench *bench = bench_make();
+    append(bench, 1, 1, 20);
+    kit_shell("touch %s/log/00000007-0123456789abcdef.db.index%s", bench->kit.dir, "");
+    bench_reopen(bench);
+    CHECK(access(kit_path(&bench->kit, "log/00000007-0123456789abcdef.db.index"), F_OK) != 0);
+    check_end(bench, 1);
+    bench_drop(bench);
+}
+
+TEST_MAIN(T(the_log_may_begin_at_any_file), T(a_beginning_that_is_lost_is_no_cut),
+          T(an_index_without_its_segment_is_swept), T(what_was_appended_is_there_after_a_restart),
           T(a_conflicting_tail_is_replaced_with_all_behind_it),
           T(the_same_entries_again_change_nothing), T(a_gap_is_refused),
           T(only_whole_records_that_follow_are_accepted), T(a_full_file_is_followed_by_the_next),

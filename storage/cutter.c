@@ -1,0 +1,182 @@
+#include "storage/cutter.h"
+
+#include "common/log.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { NS_PER_S = 1000000000 };
+
+/* ---- bytes ---------------------------------------------------------------------------------- */
+
+static uint64_t size_of(const char *path, const char *suffix)
+{
+    char name[4096];
+    struct stat at;
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    return stat(name, &at) == 0 ? (uint64_t)at.st_size : 0;
+}
+
+/* A part that is sealed never changes. */
+static uint64_t bytes_of(struct shelf_part *part)
+{
+    if (part->bytes != 0)
+        return part->bytes;
+    uint64_t bytes =
+        size_of(part->path, "") + size_of(part->path, "-wal") + size_of(part->path, ".index");
+    if (part->indexed)
+        part->bytes = bytes;
+    return bytes;
+}
+
+static void gather_parts(struct shelf *shelf, struct retention_facts *facts,
+                         struct retention_part *parts)
+{
+    bool sealed = true;
+    for (uint32_t slot = 0; slot < shelf->count; slot++) {
+        struct shelf_part *part = shelf->parts[slot];
+        uint64_t bytes = bytes_of(part), first, next;
+        facts->bytes += bytes;
+        sealed = sealed && part->indexed && slot + 1 < shelf->count;
+        shelf_ids(shelf, part, &first, &next);
+        if (sealed)
+            parts[facts->part_count++] = (struct retention_part){part->last, next, bytes};
+    }
+}
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+/* Log time of the first record at or behind a log index; the time of arrival, also of an import. */
+static enum err time_at(struct shelf *shelf, uint64_t index, uint64_t *ts)
+{
+    SCOPED(bytes) record = {0};
+    TRY(shelf_read(shelf, index, index, 1, &record));
+    *ts = entry_ts_of(bytes_span(&record));
+    return ERR_NONE;
+}
+
+static enum err time_of(struct shelf *shelf, uint64_t id, uint64_t *ts)
+{
+    const struct tagindex *index;
+    uint64_t at;
+    uint32_t ordinal;
+    struct shelf_part *part = shelf_part_of_id(shelf, id);
+    if (part == NULL)
+        return ERR_CORRUPT;
+    TRY(shelf_index(shelf, part, &index));
+    return tagindex_find(index, id, &at, &ordinal) ? time_at(shelf, at, ts) : ERR_CORRUPT;
+}
+
+/* The last part that begins at or before `cutoff`: only its index is needed then. */
+static enum err find_part(struct shelf *shelf, uint64_t cutoff, uint32_t *slot)
+{
+    uint32_t low = 0, high = shelf->count;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        uint64_t ts = UINT64_MAX;
+        if (shelf->parts[middle]->first <= shelf->applied)
+            TRY(time_at(shelf, shelf->parts[middle]->first, &ts));
+        if (ts <= cutoff)
+            low = middle;
+        else
+            high = middle;
+    }
+    *slot = low;
+    return ERR_NONE;
+}
+
+/* The first kept change that is younger than `cutoff`; behind the last one if none is. */
+static enum err find_young(struct shelf *shelf, uint64_t cutoff, uint64_t *id)
+{
+    uint64_t low, high, ts;
+    uint32_t slot;
+    *id = shelf->first_id;
+    if (shelf->first_id > shelf->last_id)
+        return ERR_NONE;
+    TRY(time_of(shelf, shelf->first_id, &ts));
+    if (ts > cutoff)
+        return ERR_NONE;
+    TRY(find_part(shelf, cutoff, &slot));
+    shelf_ids(shelf, shelf->parts[slot], &low, &high);
+    low = low < shelf->first_id ? shelf->first_id : low;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        TRY(time_of(shelf, middle, &ts));
+        if (ts <= cutoff)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *id = low;
+    return ERR_NONE;
+}
+
+/* ---- the cut -------------------------------------------------------------------------------- */
+
+/* A put is cut as a whole or not at all: the chain of hashes begins anew at a record. */
+static enum err align(struct shelf *shelf, struct retention_cut *cut)
+{
+    const struct tagindex *index;
+    uint64_t at;
+    uint32_t ordinal;
+    if (cut->first_id > shelf->last_id || cut->first_id <= shelf->first_id)
+        return ERR_NONE;
+    struct shelf_part *part = shelf_part_of_id(shelf, cut->first_id);
+    if (part == NULL)
+        return ERR_CORRUPT;
+    TRY(shelf_index(shelf, part, &index));
+    if (!tagindex_find(index, cut->first_id, &at, &ordinal))
+        return ERR_CORRUPT;
+    cut->first_id -= ordinal;
+    if (cut->first_id < shelf->first_id)
+        cut->first_id = shelf->first_id;
+    return ERR_NONE;
+}
+
+static enum err decide(struct shelf *shelf, const struct retention_facts *facts,
+                       struct retention_cut *cut, struct bytes *body)
+{
+    retention_wish(facts, cut);
+    TRY(align(shelf, cut));
+    if (!retention_is_worth(facts, cut))
+        return ERR_NONE;
+    TRY(shelf_hash(shelf, cut->first_id - 1, cut->hash));
+    retention_encode(cut, body);
+    return ERR_NONE;
+}
+
+enum err cutter_decide(struct shelf *shelf, const struct apply_mark *at,
+                       const struct message_may_cut *ask, struct bytes *body)
+{
+    struct retention_cut cut = {.settings_index = at->settings_index};
+    struct retention_facts facts = {
+        .settings = &at->settings,
+        .first_id = at->first_id,
+        .last_id = at->last_id,
+        .keep_index = at->keep_index,
+        .last_index = ask->last_index,
+        .live_index = ask->live_index,
+        .down_index = ask->down_index,
+    };
+    uint64_t age_ns = at->settings.min_age_s * NS_PER_S;
+    if (age_ns > 0)
+        TRY(find_young(shelf, ask->ts > age_ns ? ask->ts - age_ns : 0, &facts.young_id));
+    struct retention_part *parts = bytes_zeroed(shelf->count + 1, sizeof *parts);
+    gather_parts(shelf, &facts, parts);
+    facts.parts = parts;
+    enum err err = decide(shelf, &facts, &cut, body);
+    bytes_free(parts);
+    return err;
+}
+
+void cutter_answer(struct shelf *shelf, const struct apply_mark *at, const struct message *ask,
+                   struct link *link, uint32_t neighbour)
+{
+    struct message answer = {.type = MESSAGE_CUT_AT};
+    SCOPED(bytes) body = {0};
+    enum err err = cutter_decide(shelf, at, &ask->may_cut, &body);
+    if (err != ERR_NONE)
+        log_error("cut_not_decided", kv_err(err));
+    answer.cut_at.body = bytes_span(&body);
+    link_tell(link, neighbour, &answer);
+}

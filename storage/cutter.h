@@ -1,0 +1,21 @@
+/* cutter.h - what this node knows when it is asked whether the log may be cut: ids, times and
+ * bytes, from the shelf. The decision itself is retention.h's. */
+#ifndef STORAGE_CUTTER_H
+#define STORAGE_CUTTER_H
+
+#include "protocol/link.h"
+#include "protocol/message.h"
+#include "storage/apply.h"
+#include "storage/retention.h"
+#include "storage/shelf.h"
+
+/* Fills the body of the cut that is due; leaves it empty if none is. ERR_CORRUPT, ERR_IO: the log
+ * cannot be read where the cut would be. */
+MUST_USE enum err cutter_decide(struct shelf *shelf, const struct apply_mark *at,
+                                const struct message_may_cut *ask, struct bytes *body);
+
+/* Answers MAY_CUT; a log that cannot be read is not cut. */
+void cutter_answer(struct shelf *shelf, const struct apply_mark *at, const struct message *ask,
+                   struct link *link, uint32_t neighbour);
+
+#endif
