@@ -46,7 +46,9 @@ static void check_term(struct world *world, uint32_t at)
 static bool voted_for(const struct world *world, uint32_t voter, const struct raft *leader)
 {
     const struct disk *disk = &world->nodes[voter].disk;
-    return disk->term > leader->term || (disk->term == leader->term && disk->vote == leader->node);
+    uint64_t term = disk->wiped ? disk->promised_term : disk->term;
+    uint64_t vote = disk->wiped ? disk->promised_vote : disk->vote;
+    return term > leader->term || (term == leader->term && vote == leader->node);
 }
 
 /* I2, I11: a quorum of admitted directories has the vote on disk. */
@@ -54,7 +56,7 @@ static void check_elected(struct world *world, uint32_t at)
 {
     uint32_t votes = 0;
     for (uint32_t i = 0; i < world->count; i++)
-        votes += !world->nodes[i].disk.wiped && voted_for(world, i, world->nodes[at].raft);
+        votes += voted_for(world, i, world->nodes[at].raft);
     if (votes * 2 <= world->count)
         world_violated(world, "I2/I11: node %u leads term %llu with %u durable votes", at,
                        (unsigned long long)world->nodes[at].raft->term, votes);
@@ -101,7 +103,9 @@ static void check_commit(struct world *world, uint32_t at)
 static void check_heard(struct world *world, uint32_t at)
 {
     struct node *node = &world->nodes[at];
-    uint64_t grace = world->election_max_ms + world->heartbeat_ms + 50;
+    uint64_t grace = clock_longest(world, at, world->election_max_ms + world->heartbeat_ms) + 50;
+    if (world->now <= node->paused_until + 1)
+        return; /* it wakes: its timer comes behind what was in the queues */
     uint32_t heard = 1;
     for (uint32_t i = 0; i < world->count; i++)
         heard += i != at && world->now < node->heard[i] + grace;

@@ -30,13 +30,14 @@ static void append_disk(struct disk *disk, struct span record)
     bytes_append_span(&disk->records[disk->count++], record);
 }
 
-/* One transaction: replaces what conflicts, appends the rest. */
-static void store(struct world *world, uint32_t at, const struct message_store *ask,
+/* One transaction: replaces what conflicts, appends the rest. Across files they are several, the
+ * older file first: a crash may leave only the first `most` records of it. */
+static void store(struct world *world, uint32_t at, const struct message_store *ask, uint64_t most,
                   struct message *answer)
 {
     struct node *node = &world->nodes[at];
     struct span rest = ask->entries, record;
-    while (entry_next(&rest, &record)) {
+    while (most-- > 0 && entry_next(&rest, &record)) {
         uint64_t index = entry_index_of(record);
         if (index > node->disk.count + 1 || !entry_intact(record)) {
             world_violated(world, "I6: store of index %llu behind %llu on node %u",
@@ -121,7 +122,8 @@ static void load(struct world *world, uint32_t at)
     bytes_close(&configs);
 }
 
-void disk_answer_op(struct world *world, uint32_t at, const struct message *ask, bool tell)
+static void do_op(struct world *world, uint32_t at, const struct message *ask, uint64_t most,
+                  bool tell)
 {
     struct node *node = &world->nodes[at];
     struct message answer = {0};
@@ -130,11 +132,27 @@ void disk_answer_op(struct world *world, uint32_t at, const struct message *ask,
     if (ask->type == MESSAGE_BALLOT && ask->ballot.life == node->store.life)
         ballot(node, &ask->ballot, &answer);
     if (ask->type == MESSAGE_STORE && ask->store.life == node->store.life) {
-        store(world, at, &ask->store, &answer);
+        store(world, at, &ask->store, most, &answer);
         disk_view(world, at);
     }
     if (answer.type != MESSAGE_NONE && tell)
         storage_answer(world, at, &answer);
+}
+
+void disk_answer_op(struct world *world, uint32_t at, const struct message *ask, bool tell)
+{
+    do_op(world, at, ask, UINT64_MAX, tell);
+}
+
+/* A page that cannot be read, or is read wrongly. */
+static void rot(struct world *world, struct bytes *entries)
+{
+    if (world->rot == 0 || world_chance(world, 1000) >= world->rot || entries->size == 0)
+        return;
+    if (world_chance(world, 2) == 0)
+        bytes_clear(entries);
+    else
+        entries->data[world_chance(world, entries->size)] ^= 1;
 }
 
 void disk_fetch(struct world *world, uint32_t at, const struct message *ask)
@@ -143,6 +161,7 @@ void disk_fetch(struct world *world, uint32_t at, const struct message *ask)
     struct bytes entries = {0};
     struct message answer = {.type = MESSAGE_FETCHED};
     gather(&world->nodes[at].disk, fetch->from, fetch->to, fetch->bytes, &entries);
+    rot(world, &entries);
     answer.fetched.ticket = fetch->ticket;
     answer.fetched.from = fetch->from;
     answer.fetched.entries = bytes_span(&entries);
@@ -193,9 +212,21 @@ void disk_crash(struct world *world, uint32_t at)
             return;
         struct message ask;
         first->stamp = 0; /* its turn will find another life */
+        bool torn = lucky == 0 && world_chance(world, 3) == 0;
         if (message_decode(bytes_span(&first->frame), &ask) == ERR_NONE)
-            disk_answer_op(world, at, &ask, false);
+            do_op(world, at, &ask, torn ? world_chance(world, 4) : UINT64_MAX, false);
     }
+}
+
+void disk_copy(struct disk *disk, const struct disk *from, uint64_t count)
+{
+    *disk = (struct disk){.exists = from->exists, .may_vote = true};
+    for (uint64_t i = 1; i <= count; i++)
+        append_disk(disk, disk_record(from, i));
+    disk->term = from->term;
+    disk->vote = from->vote;
+    disk->applied = from->applied < count ? from->applied : count;
+    bytes_append_span(&disk->note, bytes_span(&from->note));
 }
 
 void disk_close(struct disk *disk)
@@ -205,4 +236,13 @@ void disk_close(struct disk *disk)
     bytes_free(disk->records);
     bytes_close(&disk->note);
     *disk = (struct disk){0};
+}
+
+void disk_forget(struct disk *disk, struct disk other)
+{
+    other.wiped = true;
+    other.promised_term = disk->term;
+    other.promised_vote = disk->vote;
+    disk_close(disk);
+    *disk = other;
 }

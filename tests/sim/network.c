@@ -34,6 +34,22 @@ void network_send(struct world *world, uint32_t from, const struct raft_output *
                             &output->message);
 }
 
+/* Bytes that no server of ours would send. What can still be read gets the head of a stranger:
+ * a voter that lies is not among the faults. */
+static void garble(struct world *world, struct span frame, struct message *message)
+{
+    static uint8_t copy[KiB(4)];
+    struct message broken;
+    size_t size = frame.size < sizeof copy ? frame.size : sizeof copy;
+    memcpy(copy, frame.data, size);
+    copy[world_chance(world, size)] ^= (uint8_t)(1 + world_chance(world, 255));
+    bool readable = message_decode(SPAN(copy, world_chance(world, size + 1)), &broken) == ERR_NONE;
+    if (readable || world_chance(world, 2) == 0)
+        message->peer.cluster[world_chance(world, CLUSTER_ID_SIZE)] ^= 1;
+    else
+        message->peer.to_incarnation ^= 1;
+}
+
 void network_deliver(struct world *world, const struct event *event)
 {
     struct node *node = &world->nodes[event->node];
@@ -41,6 +57,9 @@ void network_deliver(struct world *world, const struct event *event)
     if (!node->up || world->cut[event->from][event->node] ||
         message_decode(bytes_span(&event->frame), &message) != ERR_NONE)
         return;
+    if (world->garble > 0 && world_chance(world, 1000) < world->garble &&
+        message.type >= MESSAGE_VOTE)
+        garble(world, bytes_span(&event->frame), &message);
     int slot = raft_slot_of(node->raft, world->nodes[event->from].key);
     if (slot < 0)
         return;

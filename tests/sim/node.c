@@ -43,22 +43,45 @@ static void perform(struct world *world, uint32_t at, const struct raft_output *
     }
 }
 
+static void count_cell(struct world *world, uint32_t at, const struct raft_input *in)
+{
+    uint32_t column = in->kind;
+    if (in->kind == INPUT_PEER)
+        column = INPUT_COUNT + ((uint32_t)in->message->type - MESSAGE_MEET);
+    if (column < WORLD_INPUTS)
+        world->cells[world->nodes[at].raft->role][column]++;
+}
+
+/* Between any two things a step does, the process may end. */
+static bool dies_now(struct node *node)
+{
+    return node->dies_after > 0 && --node->dies_after == 0;
+}
+
 void node_step(struct world *world, uint32_t at, struct raft_input in)
 {
     struct node *node = &world->nodes[at];
-    in.now_ms = world->now;
-    in.wall_ns = world->wall_ns + world->now * 1000000;
+    in.now_ms = clock_now(world, at);
+    in.wall_ns = clock_wall(world, at);
+    count_cell(world, at, &in);
     raft_step(node->raft, &in, &node->outputs);
     world->steps++;
-    for (uint32_t i = 0; i < node->outputs.count; i++)
+    bool dies = false;
+    for (uint32_t i = 0; i < node->outputs.count && !dies; i++) {
         perform(world, at, &node->outputs.at[i]);
+        dies = dies_now(node);
+    }
     check_step(world, at);
+    if (!dies)
+        return;
+    node_crash_consensus(world, at);
+    events_call(world, 1 + world_chance(world, 2000), at, node_start);
 }
 
 static void start_storage(struct world *world, uint32_t at)
 {
     struct node *node = &world->nodes[at];
-    if (!node->disk.exists) {
+    if (node->disk.incarnation == 0) { /* drawn with the ballot */
         node->disk.exists = node->disk.may_vote = true;
         node->disk.incarnation = world_chance(world, 0) | 1;
     }
@@ -87,7 +110,7 @@ static void start_consensus(struct world *world, uint32_t at)
     };
     memcpy(options.key, node->key, RAFT_KEY_SIZE);
     save_u64(options.cluster, world_chance(world, 0) | 1);
-    if (raft_open(&node->raft, &options, world->now) != ERR_NONE)
+    if (raft_open(&node->raft, &options, clock_now(world, at)) != ERR_NONE)
         world_violated(world, "the core does not open");
     node->raft->tail_bytes = world->tail_bytes;
     node->up = true;
@@ -97,12 +120,26 @@ static void start_consensus(struct world *world, uint32_t at)
     memset(node->heard, 0, sizeof node->heard);
 }
 
+/* Able to take an input; one that is paused is not. */
+static bool hears(const struct world *world, uint32_t at)
+{
+    return world->nodes[at].up && !node_paused(world, at);
+}
+
+static void wake(struct world *world, uint32_t at)
+{
+    struct node *node = &world->nodes[at];
+    if (node_paused(world, at))
+        node->paused_until = world->now;
+}
+
 void node_start(struct world *world, uint32_t at)
 {
     struct node *node = &world->nodes[at];
     bool was_up = node->store.up && node->up;
     if (was_up)
         return;
+    wake(world, at);
     if (!node->store.up)
         start_storage(world, at);
     if (!node->up)
@@ -115,6 +152,12 @@ void node_start(struct world *world, uint32_t at)
 void node_link_down(struct world *world, uint32_t at, uint32_t peer)
 {
     struct node *node = &world->nodes[at];
+    if (node_paused(world, at)) {
+        events_push(
+            world,
+            (struct event){.at = node->paused_until, .kind = EVENT_LINK, .node = at, .from = peer});
+        return;
+    }
     int slot = node->up ? raft_slot_of(node->raft, world->nodes[peer].key) : -1;
     if (slot >= 0)
         node_step(world, at, (struct raft_input){.kind = INPUT_LINK_DOWN, .slot = (uint32_t)slot});
@@ -127,6 +170,7 @@ void node_crash_consensus(struct world *world, uint32_t at)
         return;
     raft_close(&node->raft);
     node->up = false;
+    node->paused_until = node->dies_after = 0;
     for (uint32_t i = 0; i < world->count; i++)
         if (i != at)
             node_link_down(world, i, at);
@@ -139,6 +183,7 @@ void node_crash_storage(struct world *world, uint32_t at)
         return;
     disk_crash(world, at);
     node->store = (struct store_model){0};
+    wake(world, at);
     if (node->up)
         node_step(world, at, (struct raft_input){.kind = INPUT_STORAGE_LOST});
     node->commit = 0;
@@ -153,29 +198,61 @@ void node_crash(struct world *world, uint32_t at)
 void node_wipe(struct world *world, uint32_t at)
 {
     node_crash(world, at);
-    disk_close(&world->nodes[at].disk);
-    world->nodes[at].disk.wiped = true;
+    disk_forget(&world->nodes[at].disk, (struct disk){0});
+}
+
+void node_pause(struct world *world, uint32_t at, uint64_t ms)
+{
+    world->nodes[at].paused_until = world->now + ms;
+}
+
+bool node_paused(const struct world *world, uint32_t at)
+{
+    return world->nodes[at].paused_until > world->now;
+}
+
+void node_restore(struct world *world, uint32_t at)
+{
+    struct disk copy = {0};
+    const struct disk *own = &world->nodes[at].disk;
+    node_crash(world, at);
+    disk_copy(&copy, own, world_chance(world, own->count + 1));
+    disk_forget(&world->nodes[at].disk, copy);
+}
+
+void node_clone(struct world *world, uint32_t at, uint32_t of)
+{
+    struct disk copy = {0};
+    node_crash(world, at);
+    disk_copy(&copy, &world->nodes[of].disk, world->nodes[of].disk.count);
+    disk_forget(&world->nodes[at].disk, copy);
 }
 
 void node_disk_is(struct world *world, uint32_t at, uint64_t state)
 {
     struct message message = {.type = MESSAGE_DISK_IS, .disk_is = {.state = state}};
-    if (world->nodes[at].up)
+    if (hears(world, at))
         node_step(world, at, (struct raft_input){.kind = INPUT_DISK, .message = &message});
 }
 
 void node_transfer(struct world *world, uint32_t at, int to)
 {
-    if (world->nodes[at].up)
+    if (hears(world, at))
         node_step(world, at,
                   (struct raft_input){.kind = INPUT_TRANSFER,
                                       .number = to < 0 ? 0 : world->nodes[to].id});
 }
 
+void node_drain(struct world *world, uint32_t at, bool on)
+{
+    if (hears(world, at))
+        node_step(world, at, (struct raft_input){.kind = INPUT_DRAIN, .number = on});
+}
+
 void node_propose(struct world *world, uint32_t at, uint32_t count, uint32_t size)
 {
     struct node *node = &world->nodes[at];
-    if (!node->up)
+    if (!hears(world, at))
         return;
     struct bytes records = {0};
     uint8_t *body = bytes_zeroed(1, size + 1);

@@ -5,7 +5,7 @@
 void reads_ask(struct world *world, uint32_t at)
 {
     struct node *node = &world->nodes[at];
-    if (!node->up)
+    if (!node->up || node_paused(world, at))
         return;
     struct read_mark *mark = &node->reads[world->read_ticket % WORLD_READS_MAX];
     *mark = (struct read_mark){.ticket = ++world->read_ticket, .committed = world->committed_count};

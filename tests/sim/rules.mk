@@ -1,9 +1,9 @@
-# make sim SEED=n     one run, byte for byte the same each time
-# make sim SEEDS=n    n runs and the summary
+# make sim SEED=n     one run, byte for byte the same each time, with its options and transitions
+# make sim SEEDS=n    n runs and the summary; FROM=n the first, JOBS=n processes
 # The simulator runs the core under the sanitizers; SIM_VARIANT=plain is faster.
 SIM_VARIANT ?= san
 SIM_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/sim/*.c))
-SIM_WORLD   := $(filter-out %/sim.o,$(SIM_OBJECTS))
+SIM_WORLD   := $(filter-out %/sim.o %/run.o,$(SIM_OBJECTS))
 # The pure core and what it stands on: no socket, no thread.
 SIM_CORE    := $(addprefix $(OUT)/consensus/,raft.o state.o election.o replication.o proposals.o \
 	follow.o durable.o transfer.o readindex.o cutting.o bootstrap.o status.o raftlog.o peers.o members.o quorum.o) \
@@ -16,7 +16,8 @@ $(OUT)/tests/sim/sim: $(SIM_OBJECTS) $(SIM_CORE)
 .PHONY: sim
 sim:
 	@$(MAKE) --no-print-directory -s VARIANT=$(SIM_VARIANT) build/$(SIM_VARIANT)/tests/sim/sim
-	@build/$(SIM_VARIANT)/tests/sim/sim $(if $(SEED),--verbose --seed $(SEED),--seeds $(or $(SEEDS),40))
+	@build/$(SIM_VARIANT)/tests/sim/sim $(if $(SEED),--seed $(SEED),--jobs $(or $(JOBS),2) --from $(or $(FROM),1) \
+		--seeds $(or $(SEEDS),40))
 	@$(if $(SEED),true,build/$(SIM_VARIANT)/tests/sim/sim --deadlock $(or $(STARTS),200))
 
 # make sim-long: the full counts, without sanitizers

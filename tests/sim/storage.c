@@ -3,8 +3,12 @@
 
 void storage_answer(struct world *world, uint32_t at, const struct message *message)
 {
+    struct store_model *store = &world->nodes[at].store;
+    uint64_t late = world->answer_max > 0 ? world_chance(world, world->answer_max + 1) : 0;
+    uint64_t when = world->now + late;
+    store->told_until = when > store->told_until ? when : store->told_until;
     events_push_message(world,
-                        (struct event){.at = world->now,
+                        (struct event){.at = store->told_until,
                                        .kind = EVENT_ANSWER,
                                        .node = at,
                                        .stamp = world->nodes[at].conversation},

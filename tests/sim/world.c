@@ -40,10 +40,25 @@ void world_violated(struct world *world, const char *format, ...)
     world_trace(world, "violation: %s", line);
 }
 
+/* Who is paused finds everything in its queues when it goes on. */
+static bool waits(struct world *world, struct event *event)
+{
+    bool to_consensus = event->kind == EVENT_PEER || event->kind == EVENT_ANSWER;
+    if (!to_consensus || !node_paused(world, event->node))
+        return false;
+    event->at = world->nodes[event->node].paused_until;
+    events_push(world, *event);
+    return true;
+}
+
 static void handle(struct world *world, struct event *event)
 {
+    if (waits(world, event))
+        return;
     if (event->kind == EVENT_PEER)
         network_deliver(world, event);
+    else if (event->kind == EVENT_LINK)
+        node_link_down(world, event->node, event->from);
     else if (event->kind == EVENT_CALL)
         event->call(world, event->node);
     else if (event->kind == EVENT_ANSWER)
@@ -61,11 +76,22 @@ static void turn(struct world *world)
     }
     for (uint32_t i = 0; i < world->count; i++) {
         struct node *node = &world->nodes[i];
-        if (node->up && world->now >= raft_due_ms(node->raft))
+        if (node_paused(world, i))
+            continue;
+        if (node->up && clock_now(world, i) >= raft_due_ms(node->raft))
             node_step(world, i, (struct raft_input){.kind = INPUT_TICK});
         for (int tries = 0; node->up && raft_wants_flush(node->raft) && tries < 4; tries++)
             node_step(world, i, (struct raft_input){.kind = INPUT_FLUSH});
     }
+}
+
+static uint64_t node_due(const struct world *world, uint32_t at)
+{
+    const struct node *node = &world->nodes[at];
+    if (!node->up)
+        return UINT64_MAX;
+    uint64_t due = clock_world_time(world, at, raft_due_ms(node->raft));
+    return due > node->paused_until ? due : node->paused_until;
 }
 
 /* Skips the milliseconds in which nothing is due. */
@@ -74,9 +100,10 @@ static uint64_t next_moment(const struct world *world, uint64_t end)
     uint64_t next = end;
     if (world->event_count > 0 && world->events[0].at < next)
         next = world->events[0].at;
-    for (uint32_t i = 0; i < world->count; i++)
-        if (world->nodes[i].up && raft_due_ms(world->nodes[i].raft) < next)
-            next = raft_due_ms(world->nodes[i].raft);
+    for (uint32_t i = 0; i < world->count; i++) {
+        uint64_t due = node_due(world, i);
+        next = due < next ? due : next;
+    }
     return next > world->now ? next : world->now + 1;
 }
 
@@ -122,6 +149,7 @@ void world_open(struct world *world)
     for (uint32_t i = 0; i < world->count; i++) {
         struct node *node = &world->nodes[i];
         node->id = 100 + i;
+        clock_reset(world, i);
         for (size_t k = 0; k < RAFT_KEY_SIZE; k += 8)
             save_u64(node->key + k, world_chance(world, 0));
     }

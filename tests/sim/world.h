@@ -9,12 +9,21 @@
 #include "consensus/raft.h"
 #include "consensus/state.h"
 
-enum { WORLD_NODES_MAX = 7, WORLD_PAIRS_MAX = 64, WORLD_READS_MAX = 16 };
+enum {
+    WORLD_NODES_MAX = 7,
+    WORLD_PAIRS_MAX = 64,
+    WORLD_READS_MAX = 16,
+    WORLD_INPUTS = INPUT_COUNT + 30, /* peer messages by their type */
+    WORLD_FAULTS_MAX = 32,
+    CLOCK_SLOWEST = 500, /* per 1000 */
+    CLOCK_FASTEST = 3000,
+};
 
 /* What survives a crash. */
 struct disk {
     bool exists, wiped, may_vote;
     uint64_t incarnation, term, vote, applied;
+    uint64_t promised_term, promised_vote; /* of the voter that it was before its memory was lost */
     struct bytes note;
     struct bytes *records; /* log index i is records[i - 1] */
     uint64_t count, room;
@@ -25,6 +34,7 @@ struct store_model {
     bool up;
     uint64_t life, stalled_until;
     uint64_t busy_until, next_until; /* what waits is written together (one transaction) */
+    uint64_t told_until;             /* answers are late, but in order */
     uint64_t applied;
     struct message_commit pairs[WORLD_PAIRS_MAX];
     uint32_t pair_count;
@@ -35,8 +45,17 @@ struct read_mark {
     uint64_t ticket, committed;
 };
 
+/* What a node takes for the time: since `from` of the world it runs at another rate. */
+struct node_clock {
+    uint64_t from, base, per_mille;
+    int64_t wall_ns; /* ahead of the world */
+};
+
 struct node {
     bool up; /* the consensus process */
+    uint64_t paused_until;
+    uint32_t dies_after; /* so many outputs; 0: lives on */
+    struct node_clock clock;
     struct raft *raft;
     struct raft_outputs outputs;
     uint64_t conversation; /* answers of an earlier one are dropped */
@@ -52,7 +71,15 @@ struct node {
     struct read_mark reads[WORLD_READS_MAX]; /* a ring */
 };
 
-enum event_kind { EVENT_PEER, EVENT_ANSWER, EVENT_OP, EVENT_FETCH, EVENT_VIEW, EVENT_CALL };
+enum event_kind {
+    EVENT_PEER,
+    EVENT_LINK,
+    EVENT_ANSWER,
+    EVENT_OP,
+    EVENT_FETCH,
+    EVENT_VIEW,
+    EVENT_CALL
+};
 
 struct world;
 
@@ -69,10 +96,11 @@ struct event {
 struct world {
     /* options, set before world_open */
     uint64_t seed;
-    uint32_t count;     /* nodes */
-    uint32_t loss, dup; /* per 1000 messages */
+    uint32_t count;             /* nodes */
+    uint32_t loss, dup, garble; /* per 1000 messages */
+    uint32_t rot;               /* per 1000 pages read */
     uint64_t delay_min, delay_max, slow_one_in, slow_ms;
-    uint64_t disk_min, disk_max;
+    uint64_t disk_min, disk_max, answer_max;
     uint64_t tail_bytes, tail_told; /* held by the core; records LOADED tells */
     uint64_t heartbeat_ms, election_min_ms, election_max_ms;
     bool verbose;
@@ -86,10 +114,11 @@ struct world {
 
     /* what the checks know */
     uint64_t hash; /* of everything emitted */
-    uint64_t steps, delivered, faults;
+    uint64_t steps, delivered, faults[WORLD_FAULTS_MAX];
     uint64_t read_ticket, reads_answered;
     uint32_t violations;
     uint64_t sent[MESSAGE_TYPE_MAX];
+    uint64_t cells[ROLE_COUNT][WORLD_INPUTS]; /* inputs by role: rules of the core that ran */
     struct committed {
         uint8_t hash[HASH_SIZE];
         bool known;
@@ -117,6 +146,16 @@ void world_violated(struct world *world, const char *format, ...)
 void world_trace(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* clock.c */
+void clock_reset(struct world *world, uint32_t node);
+void clock_set_rate(struct world *world, uint32_t node, uint64_t per_mille);
+uint64_t clock_now(const struct world *world, uint32_t node);
+uint64_t clock_wall(const struct world *world, uint32_t node);
+uint64_t clock_world_time(const struct world *world, uint32_t node, uint64_t at);
+
+/* How long `ms` of the node's clock can take in the world, at the slowest rate. */
+uint64_t clock_longest(const struct world *world, uint32_t node, uint64_t ms);
+
 /* events.c */
 void events_push(struct world *world, struct event event);
 void events_push_message(struct world *world, struct event event, const struct message *message);
@@ -135,7 +174,14 @@ void node_start(struct world *world, uint32_t node); /* whatever of it is down *
 void node_crash(struct world *world, uint32_t node); /* consensus and storage: power is lost */
 void node_crash_consensus(struct world *world, uint32_t node);
 void node_crash_storage(struct world *world, uint32_t node);
+void node_pause(struct world *world, uint32_t node, uint64_t ms);
+bool node_paused(const struct world *world, uint32_t node);
 void node_wipe(struct world *world, uint32_t node); /* crash, and the directory is empty */
+
+/* Crash, and the directory is an older copy of its own, or a copy of another one's: storage
+ * notices by the identity beside it, so it bears a new incarnation. */
+void node_restore(struct world *world, uint32_t node);
+void node_clone(struct world *world, uint32_t node, uint32_t of);
 void node_link_down(struct world *world, uint32_t node, uint32_t peer); /* node is told */
 
 /* Storage says how much room there is, as in DISK_IS. */
@@ -143,6 +189,8 @@ void node_disk_is(struct world *world, uint32_t node, uint64_t state);
 
 /* Asks the core for a hand-over to another node; -1: to any. */
 void node_transfer(struct world *world, uint32_t node, int to);
+
+void node_drain(struct world *world, uint32_t node, bool on);
 
 /* Proposes `count` records of `size` bytes of body at a node. */
 void node_propose(struct world *world, uint32_t node, uint32_t count, uint32_t size);
@@ -163,6 +211,8 @@ void disk_fetch(struct world *world, uint32_t node, const struct message *ask);
 void disk_view(struct world *world, uint32_t node);
 void disk_close(struct disk *disk);
 void disk_crash(struct world *world, uint32_t node); /* some of what waits still happens */
+void disk_copy(struct disk *disk, const struct disk *from, uint64_t count);
+void disk_forget(struct disk *disk, struct disk other); /* becomes another directory */
 struct span disk_record(const struct disk *disk, uint64_t index);
 
 /* check.c */

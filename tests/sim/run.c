@@ -1,0 +1,90 @@
+/* run.c - the two phases of a run. */
+#include "tests/sim/run.h"
+
+#include <stdio.h>
+
+enum { STEP_MS = 5, TIMEOUTS_MAX = 10 };
+
+/* Safety: everything may break, nothing may be wrong. */
+static void faulty_phase(struct world *world, struct plan *plan)
+{
+    uint64_t end = world->now + plan->faulty_ms;
+    while (world->now < end && world->violations == 0) {
+        faults_maybe(world, plan);
+        if (world_chance(world, 100) < plan->propose_percent)
+            node_propose(world, (uint32_t)world_chance(world, world->count),
+                         1 + (uint32_t)world_chance(world, 8),
+                         (uint32_t)world_chance(world, plan->body_max));
+        if (world_chance(world, 20) == 0)
+            reads_ask(world, (uint32_t)world_chance(world, world->count));
+        world_run(world, STEP_MS);
+    }
+}
+
+/* What hung is still to be written. */
+static void end_stalls(struct world *world)
+{
+    uint64_t end = world->now;
+    for (uint32_t i = 0; i < world->count; i++) {
+        const struct store_model *store = &world->nodes[i].store;
+        end = store->busy_until > end ? store->busy_until : end;
+        end = store->next_until > end ? store->next_until : end;
+    }
+    world_run(world, end - world->now);
+}
+
+/* Liveness: a leader within 10 election timeouts, and what is proposed is committed. */
+static void quiet_phase(struct world *world)
+{
+    faults_freeze(world);
+    end_stalls(world);
+    if (!world_run_to_leader(world, TIMEOUTS_MAX * world->election_max_ms)) {
+        if (world->violations == 0)
+            world_violated(world, "G8: no leader within %d election timeouts", TIMEOUTS_MAX);
+        return;
+    }
+    world_run(world, 2000);
+    uint32_t answered = 0;
+    for (int i = 0; i < 20; i++) {
+        node_propose(world, (uint32_t)world_chance(world, world->count), 2, 100);
+        uint64_t before = world->reads_answered;
+        reads_ask(world, (uint32_t)world_chance(world, world->count));
+        world_run(world, 50);
+        answered += world->reads_answered > before;
+    }
+    if (world->violations == 0 && answered == 0)
+        world_violated(world, "liveness: no read index in a quiet cluster");
+    for (int i = 0; i < 200 && world->violations == 0 && !check_alike(world); i++)
+        world_run(world, 1000);
+    if (world->violations == 0)
+        check_quiet(world);
+}
+
+bool run_seed(uint64_t seed, enum run_voice voice, struct tally *tally, uint64_t *hash)
+{
+    static struct world world;
+    struct plan plan;
+    faults_draw(&world, &plan, seed);
+    world.verbose = voice == RUN_VERBOSE;
+    if (voice != RUN_QUIET)
+        faults_print(&world, &plan);
+    world_open(&world);
+    for (uint32_t i = 0; i < world.count; i++)
+        events_call(&world, 1 + world_chance(&world, 3000), i, node_start);
+    faulty_phase(&world, &plan);
+    if (world.violations == 0)
+        quiet_phase(&world);
+    bool fine = world.violations == 0;
+    if (voice != RUN_QUIET)
+        printf("sim: steps=%llu committed=%llu trace=%016llx violations=%u\n",
+               (unsigned long long)world.steps, (unsigned long long)world.committed_count,
+               (unsigned long long)world.hash, world.violations);
+    else if (!fine)
+        faults_print(&world, &plan);
+    if (!fine)
+        printf("sim: replay with: make sim SEED=%llu\n", (unsigned long long)seed);
+    tally_add_world(tally, &world);
+    *hash = world.hash;
+    world_close(&world);
+    return fine;
+}
