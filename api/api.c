@@ -205,9 +205,7 @@ static void on_consensus_up(void *owner, uint32_t neighbour)
 
 static void on_view_up(void *owner, uint32_t neighbour)
 {
-    struct api *api = owner;
-    struct message message = {.type = MESSAGE_WATCH};
-    link_tell(&api->view, 0, &message);
+    attention_watch(owner);
 }
 
 static void on_keeper_up(void *owner, uint32_t neighbour)
@@ -247,6 +245,7 @@ static void on_flush(void *owner)
         reads_wake(api);
         confirm_flush(api);
     }
+    attention_raise(api);
     writes_flush(api);
     operate_flush(api);
 }
@@ -258,6 +257,7 @@ static void on_expire(void *owner)
     writes_expire(api);
     reads_expire(api);
     operate_expire(api);
+    attention_lower(api);
 }
 
 static bool is_loopback(const char *endpoint)

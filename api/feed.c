@@ -12,7 +12,7 @@ struct feed_topic {
     struct feed_topic *chain, *next, *previous;
     uint64_t last_id; /* newest id known on this topic */
     bool known;       /* last_id is right */
-    bool asked, dirty;
+    bool asked, dirty, joining;
     uint16_t size;
     uint8_t name[]; /* as subscribed: `t` + tag + NUL, `a`, `h` */
 };
@@ -155,6 +155,9 @@ bool feed_subscribed(struct feed *feed, struct span name, bool on, const struct 
         topic = add(feed, name);
     if (topic == NULL)
         return false;
+    topic->joining = topic->name[0] != 'h' && !feed->live;
+    if (topic->joining)
+        return false;
     if (topic->name[0] != 't' || topic->known) {
         say_progress(feed, topic, standing, contact_ms);
         return false;
@@ -163,11 +166,30 @@ bool feed_subscribed(struct feed *feed, struct span name, bool on, const struct 
     return true;
 }
 
+void feed_join(struct feed *feed, const struct standing *standing, uint64_t contact_ms)
+{
+    feed->live = true;
+    for (struct feed_topic *at = feed->first; at != NULL; at = at->next) {
+        if (at->joining && at->name[0] != 't')
+            say_progress(feed, at, standing, contact_ms);
+        at->joining = false;
+    }
+}
+
+void feed_rest(struct feed *feed)
+{
+    feed->live = false;
+    for (struct feed_topic *at = feed->first; at != NULL; at = at->next) {
+        at->known = at->asked = false;
+        at->dirty = at->dirty && at->name[0] != 't';
+    }
+}
+
 uint32_t feed_unasked(struct feed *feed, struct span *tags, uint32_t max)
 {
     uint32_t count = 0;
     for (struct feed_topic *at = feed->first; at != NULL && count < max; at = at->next) {
-        if (at->name[0] != 't' || at->known || at->asked)
+        if (at->name[0] != 't' || at->known || at->asked || !feed->live)
             continue;
         at->asked = true;
         tags[count++] = SPAN(at->name + 1, at->size - 2u);
@@ -248,7 +270,8 @@ void feed_effect(struct feed *feed, const struct effect *effect)
     struct effect_link link;
     struct span links = effect->links;
     uint64_t id = effect->first_id;
-    if (effect->err != ERR_NONE || effect->links.size == 0 || !feed_is_followed(feed))
+    if (effect->err != ERR_NONE || effect->links.size == 0 || !feed_is_followed(feed) ||
+        !feed->live)
         return;
     change_walk_begin(&walk, effect->body);
     while (change_walk_next(&walk, &change) && effect_link_next(&links, &link))

@@ -18,11 +18,19 @@ struct feed {
     struct feed_topic **buckets, *first;
     uint32_t count, tags; /* topics; those of tags */
     bool all, progress;   /* somebody follows `a`, `h` */
+    bool live;            /* the effects that come bear their changes */
     struct bytes body;
 };
 
 void feed_open(struct feed *feed, void (*emit)(void *, struct span, struct span), void *owner);
 void feed_close(struct feed *feed);
+
+/* From here on effects bear their changes: who subscribed meanwhile has joined now. */
+void feed_join(struct feed *feed, const struct standing *standing, uint64_t contact_ms);
+
+/* Effects may come without their changes, or not at all: what is known of tags is old, and who
+ * subscribes has to wait for feed_join. */
+void feed_rest(struct feed *feed);
 
 /* A subscription came or went. Returns true if the topic is a tag whose last id must be
  * asked from storage before its progress frame can be sent: see feed_tag_head. */

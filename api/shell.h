@@ -53,6 +53,8 @@ struct api {
     struct span tags_asked[TEXTS_MAX];
     uint32_t tags_asked_count;
     bool watching;
+    uint32_t attention; /* what storage was told: see attention.c */
+    bool calm;          /* less was wanted, a while ago already */
     uint64_t puts, puts_done, puts_refused, puts_open, proposed_again, reads, polls;
 };
 
@@ -65,6 +67,11 @@ uint64_t api_contact_ms(const struct api *api);
 
 /* Asks storage for the last ids of tags that were just followed. */
 void api_ask_tag_heads(struct api *api);
+
+/* ---- attention.c: how much of the feed is wanted ---- */
+void attention_watch(struct api *api);
+void attention_raise(struct api *api); /* once per turn: somebody may wait since */
+void attention_lower(struct api *api); /* now and then */
 
 /* ---- standing.c: link handlers and events ---- */
 void standing_open(struct api *api);

@@ -104,6 +104,9 @@ enum err standing_on_feed(void *owner, uint32_t neighbour, const struct message 
     struct api *api = owner;
     struct effect effect;
     struct span rest = message->feed.effects;
+    bool joins = message->feed.whole && !api->feed.live;
+    if (joins)
+        feed_join(&api->feed, &api->standing, api_contact_ms(api));
     while (effect_next(&rest, &effect)) {
         know_effect(&api->standing, &effect);
         writes_effect(api, &effect);
@@ -117,6 +120,8 @@ enum err standing_on_feed(void *owner, uint32_t neighbour, const struct message 
     TRY(settings_load(message->feed.settings, &api->standing.settings));
     know_log(&api->standing, message->feed.cluster, message->feed.history);
     standing_judge(api);
+    if (joins)
+        api_ask_tag_heads(api);
     return rest.size == 0 ? ERR_NONE : ERR_BAD_MESSAGE;
 }
 
@@ -134,6 +139,7 @@ void standing_storage_lost(void *owner, uint32_t neighbour)
     struct api *api = owner;
     api->standing.storage_up = api->standing.synced = api->watching = false;
     api->synced_at = 0;
+    feed_rest(&api->feed);
 }
 
 void standing_open(struct api *api)

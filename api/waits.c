@@ -75,6 +75,14 @@ static bool shares_tag(const struct texts *wanted, const struct texts *tags)
     return false;
 }
 
+bool waits_poll(const struct waits *waits)
+{
+    for (uint32_t i = 0; waits->count > 0 && i < waits->high; i++)
+        if (waits->slots[i] != NULL && waits->slots[i]->state == WAIT_MATCH)
+            return true;
+    return false;
+}
+
 bool waits_matches(const struct wait *wait, const struct effect *effect)
 {
     const struct texts *wanted = &wait->ask.read.tags;
@@ -83,7 +91,7 @@ bool waits_matches(const struct wait *wait, const struct effect *effect)
     if (effect->err != ERR_NONE || effect->links.size == 0 ||
         effect->last_id <= wait->ask.read.since)
         return false;
-    if (wanted->count == 0)
+    if (wanted->count == 0 || effect->body.size == 0)
         return true;
     change_walk_begin(&walk, effect->body);
     while (change_walk_next(&walk, &change))

@@ -50,7 +50,11 @@ void waits_remove(struct waits *waits, struct wait *wait);
 /* NULL: that ticket is not waited for any more. */
 struct wait *waits_by_ticket(struct waits *waits, uint64_t ticket);
 
-/* True if a change of this effect carries one of the tags asked for (or none was asked). */
+/* True if somebody waits for the first match. */
+bool waits_poll(const struct waits *waits);
+
+/* True if a change of this effect carries one of the tags asked for (or none was asked), or may:
+ * the effect came without its changes. */
 bool waits_matches(const struct wait *wait, const struct effect *effect);
 
 #endif

@@ -38,18 +38,17 @@ void hash_end(struct hash_state *state, uint8_t hash[HASH_SIZE])
     crypto_generichash_final(inner(state), hash, HASH_SIZE);
 }
 
-uint64_t hash_short(struct span part)
-{
-    uint8_t hash[HASH_SIZE];
-    crypto_generichash(hash, sizeof hash, part.data, part.size, NULL, 0);
-    return load_u64(hash);
-}
-
 uint64_t hash_keyed(const uint8_t key[HASH_KEY_SIZE], struct span part)
 {
     uint8_t out[crypto_shorthash_BYTES];
     crypto_shorthash(out, part.data, part.size, key);
     return load_u64(out);
+}
+
+uint64_t hash_short(struct span part)
+{
+    static const uint8_t key[HASH_KEY_SIZE] = "changeagent body";
+    return hash_keyed(key, part);
 }
 
 static uint32_t crc_by_bits(uint32_t crc, struct span part)

@@ -17,11 +17,12 @@ void hash_add_u64(struct hash_state *state, uint64_t number);    /* 8 bytes, lit
 void hash_add_sized(struct hash_state *state, struct span part); /* length first: no ambiguity */
 void hash_end(struct hash_state *state, uint8_t hash[HASH_SIZE]);
 
-/* First 8 bytes of BLAKE2b-256: tells bodies of one txid apart. */
-uint64_t hash_short(struct span part);
-
 /* SipHash-2-4: a fingerprint that an attacker who lacks the key cannot collide. */
 uint64_t hash_keyed(const uint8_t key[HASH_KEY_SIZE], struct span part);
+
+/* SipHash-2-4 under a fixed key: tells the bodies of one txid apart. Whoever makes two bodies
+ * collide deceives nobody but himself: he gets the first one's outcome for the second. */
+uint64_t hash_short(struct span part);
 
 /* CRC-32C (Castagnoli), by instruction where the processor has it. */
 uint32_t hash_crc32c(uint32_t crc, struct span part);

@@ -246,13 +246,15 @@ bool durable_is_low(const struct raft *raft)
     return raft->disk != DISK_ENOUGH;
 }
 
-/* As Nagle's rule (RFC 896): while a STORE is on its way, only a full one follows. What comes
- * meanwhile goes with the next in one transaction, so batches grow with the load. */
+/* As Nagle's rule (RFC 896): while a STORE is on its way, only one that is as large follows. What
+ * comes meanwhile goes with the next in one transaction, so batches grow with the load. */
 static bool must_wait(const struct raft *raft)
 {
-    return raft->store_count == RAFT_STORES_MAX ||
-           (raft->store_count > 0 &&
-            raftlog_bytes(&raft->log, raft->emitted + 1, raft->log.last) < RAFT_STORE_BYTES);
+    if (raft->store_count == 0 || raft->store_count == RAFT_STORES_MAX)
+        return raft->store_count > 0;
+    uint64_t flying = raftlog_bytes(&raft->log, raft->stored + 1, raft->emitted);
+    uint64_t waiting = raftlog_bytes(&raft->log, raft->emitted + 1, raft->log.last);
+    return waiting < flying && waiting < RAFT_STORE_BYTES;
 }
 
 static void emit_store(struct raft *raft)

@@ -287,8 +287,8 @@ static struct span choose_entries(struct raft *raft, struct peer *peer, uint64_t
     if (peer->next >= raft->log.held) {
         uint64_t flying = raftlog_bytes(&raft->log, peer->match + 1, peer->next - 1);
         uint64_t waiting = raftlog_bytes(&raft->log, peer->next, raft->log.last);
-        /* As Nagle's rule (RFC 896): behind an append that is not answered only full ones go. */
-        if (flying >= RAFT_INFLIGHT_BYTES || (flying > 0 && waiting < RAFT_BATCH_BYTES))
+        /* As Nagle's rule (RFC 896): behind appends that are not answered only what is as large. */
+        if (flying >= RAFT_INFLIGHT_BYTES || (waiting < flying && waiting < RAFT_BATCH_BYTES))
             return (struct span){0};
         return raftlog_records(&raft->log, peer->next, RAFT_BATCH_BYTES, &peer->scratch, last);
     }

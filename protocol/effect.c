@@ -71,3 +71,21 @@ bool effect_next(struct span *rest, struct effect *effect)
     *rest = SPAN(at + size, rest->size - size);
     return true;
 }
+
+bool effect_thin(struct span effects, struct bytes *out)
+{
+    struct effect effect;
+    struct effect_link link;
+    while (effect_next(&effects, &effect)) {
+        struct span rest = effect.links, last = rest;
+        while (rest.size > 0) {
+            last = rest;
+            if (!effect_link_next(&rest, &link))
+                return false;
+        }
+        effect.links = last;
+        effect.body = (struct span){0};
+        effect_encode(&effect, out);
+    }
+    return effects.size == 0;
+}

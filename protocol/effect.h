@@ -39,6 +39,10 @@ void effect_link_append(struct bytes *links, const uint8_t hash[HASH_SIZE],
                         const uint64_t *previous, uint16_t tag_count);
 bool effect_link_next(struct span *links, struct effect_link *link);
 
+/* Appends these effects without their changes: of the links only the last, which bears the hash
+ * that an answer tells. False on broken bytes. */
+MUST_USE bool effect_thin(struct span effects, struct bytes *out);
+
 void effect_encode(const struct effect *effect, struct bytes *out);
 
 /* Takes the first effect off `*rest`. False at the end, or on broken bytes with rest->size > 0. */

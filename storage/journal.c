@@ -245,7 +245,9 @@ enum err journal_check(struct span records, uint64_t first, uint64_t term_max,
             return ERR_GAP;
         if (entry_term_of(record) > term_max)
             return ERR_BAD_REQUEST;
-        if (!entry_intact(record) || !entry_follows(record, hash))
+        if (!entry_intact(record))
+            return ERR_CORRUPT;
+        if (record.data == records.data && !entry_follows(record, hash))
             return ERR_CORRUPT;
         memcpy(hash, entry_hash_of(record), HASH_SIZE);
         (*last)++;

@@ -56,8 +56,10 @@ MUST_USE enum err journal_read(struct journal *journal, uint64_t from, size_t by
 MUST_USE enum err journal_hash_at(struct journal *journal, uint64_t index, uint8_t hash[HASH_SIZE]);
 
 /* Are these whole, intact records from `first` on, without a gap, of terms up to `term_max`, and
- * do they follow `hash`? Then `hash` becomes that of the last one, *last its index.
- * ERR_BAD_MESSAGE, ERR_GAP, ERR_CORRUPT, ERR_BAD_REQUEST (a term above). `hash` is then undefined.
+ * does the first follow `hash`? The chain inside of them is consensus's to verify; here the
+ * checksum of each stands for it (docs/decisions/0022). Then `hash` becomes that of the last one,
+ * *last its index. ERR_BAD_MESSAGE, ERR_GAP, ERR_CORRUPT, ERR_BAD_REQUEST (a term above). `hash` is
+ * then undefined.
  */
 MUST_USE enum err journal_check(struct span records, uint64_t first, uint64_t term_max,
                                 uint8_t hash[HASH_SIZE], uint64_t *last);

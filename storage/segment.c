@@ -24,7 +24,7 @@ const struct schema segment_schema = {
     .sync = SCHEMA_FULL,
     .page_size = 4096,
     .cache_kib = 8192,
-    .checkpoint_pages = 4000,
+    .checkpoint_pages = 1000,
 };
 
 /* ---- statements ---------------------------------------------------------------------------- */

@@ -15,13 +15,8 @@
 #include <limits.h>
 #include <stdio.h>
 
-enum {
-    NOBODY = LINK_NEIGHBOURS_MAX,
-    SLICE_ENTRIES = 4096,
-    DRAIN_ITEMS = 256,
-    TELL_MS = 100,
-    TELL_ENTRIES = 4096
-};
+enum { NOBODY = LINK_NEIGHBOURS_MAX, SLICE_ENTRIES = 4096, DRAIN_ITEMS = 256 };
+enum { TELL_MS = 100, TELL_ENTRIES = 4096 };
 
 /* A FEED stays below 8 MiB: this, and one effect of a largest body with its links. */
 #define SLICE_BYTES MiB(2)
@@ -178,16 +173,17 @@ static void hand_to_keeper(struct view *view, uint64_t first, struct blob *effec
 }
 
 /* Keeper first, so that a read which follows an answer finds what was answered. */
-static void publish(struct view *view, uint64_t first)
+static enum err publish(struct view *view, uint64_t first)
 {
     struct blob *effects = blob_copy(bytes_span(&view->effects));
     hand_to_keeper(view, first, effects);
-    watchers_publish(&view->watchers, &view->apply.at, effects);
+    enum err err = watchers_publish(&view->watchers, &view->apply.at, effects);
     (void)watchers_send(&view->watchers); /* the rest goes out in the next turns */
     blob_release(effects);
     view->told = false;
     bytes_clear(&view->effects);
     bytes_clear(&view->special);
+    return err;
 }
 
 static enum err advance(struct view *view)
@@ -200,7 +196,7 @@ static enum err advance(struct view *view)
     TRY(apply_slice(view, first, target));
     backlog_applied(&view->backlog, view->apply.at.index);
     replay_pass(&view->replay, view->apply.at.index);
-    publish(view, first);
+    TRY(publish(view, first));
     view->more = view->more || view->apply.at.index < target;
     return ERR_NONE;
 }
@@ -259,8 +255,8 @@ static void flush(void *owner)
     bool more_items = drain_queue(view) >= DRAIN_ITEMS;
     view->more = more_items;
     if (view->ready) {
-        watchers_welcome(&view->watchers, &view->apply.at);
         if (watchers_send(&view->watchers)) {
+            watchers_welcome(&view->watchers, &view->apply.at);
             enum err err = advance(view);
             if (err != ERR_NONE)
                 stop(view, "apply_failed", err);
@@ -285,8 +281,13 @@ static enum err on_commit(void *owner, uint32_t neighbour, const struct message 
 
 static enum err on_watch(void *owner, uint32_t neighbour, const struct message *message)
 {
-    struct view *view = owner;
-    watchers_add(&view->watchers, neighbour);
+    watchers_add(&((struct view *)owner)->watchers, neighbour, message->watch.level);
+    return ERR_NONE;
+}
+
+static enum err on_attend(void *owner, uint32_t neighbour, const struct message *message)
+{
+    watchers_attend(&((struct view *)owner)->watchers, neighbour, message->attend.level);
     return ERR_NONE;
 }
 
@@ -342,6 +343,7 @@ static void on_tell(void *owner)
 static link_handler *const handlers[MESSAGE_TYPE_MAX] = {
     ON(COMMIT, on_commit),
     ON(WATCH, on_watch),
+    ON(ATTEND, on_attend),
     ON(OUTCOMES, on_outcomes),
 };
 
@@ -354,7 +356,7 @@ static enum err view_open(struct view *view, struct link_rules *rules)
     apply_open(&view->apply, key);
     backlog_open(&view->backlog, room->found->last_index);
     replay_open(&view->replay, room->found);
-    watchers_open(&view->watchers, &view->link);
+    watchers_open(&view->watchers, &view->link, &view->loop);
     *rules = (struct link_rules){
         .process = "storage", .handlers = handlers, .down = on_down, .life = room->life};
     TRY(service_ipc(room->base, "view.ipc", endpoint));

@@ -2,6 +2,9 @@
 
 #include <assert.h>
 
+enum { LEVEL_GATHER, LEVEL_AT_ONCE, LEVEL_WHOLE };
+enum { GATHER_MS = 50, GATHER_BYTES_MAX = 256 << 10 };
+
 static struct span cluster_of(const struct apply_mark *at)
 {
     return SPAN(at->cluster, at->founded ? sizeof at->cluster : 0);
@@ -30,21 +33,43 @@ static void welcome(struct watchers *watchers, uint32_t neighbour, const struct 
         watchers->waiting |= 1u << neighbour;
 }
 
-void watchers_open(struct watchers *watchers, struct link *link)
+static void judge_level(struct watchers *watchers)
+{
+    watchers->level = LEVEL_GATHER;
+    for (uint32_t neighbour = 0; neighbour < LINK_NEIGHBOURS_MAX; neighbour++) {
+        bool follows = watchers->all & (1u << neighbour);
+        if (follows && watchers->levels[neighbour] > watchers->level)
+            watchers->level = watchers->levels[neighbour];
+    }
+}
+
+/* What was gathered goes out by the flush of this turn. */
+static void on_gathered(void *owner)
+{
+    struct watchers *watchers = owner;
+    watchers->armed = false;
+}
+
+void watchers_open(struct watchers *watchers, struct link *link, struct loop *loop)
 {
     watchers->link = link;
+    watchers->loop = loop;
+    watchers->timer = loop_add_timer(loop, GATHER_MS, 0, on_gathered, watchers);
+    watchers->armed = true;
 }
 
 void watchers_close(struct watchers *watchers)
 {
     blob_release(watchers->effects);
+    bytes_close(&watchers->gathered);
     *watchers = (struct watchers){0};
 }
 
-void watchers_add(struct watchers *watchers, uint32_t neighbour)
+void watchers_add(struct watchers *watchers, uint32_t neighbour, uint64_t level)
 {
     watchers_remove(watchers, neighbour);
     watchers->waiting |= 1u << neighbour;
+    watchers_attend(watchers, neighbour, level);
 }
 
 void watchers_remove(struct watchers *watchers, uint32_t neighbour)
@@ -53,6 +78,20 @@ void watchers_remove(struct watchers *watchers, uint32_t neighbour)
     watchers->all &= others;
     watchers->owed &= others;
     watchers->waiting &= others;
+    if (watchers->all == 0) {
+        watchers->news = false;
+        bytes_close(&watchers->gathered);
+    }
+    judge_level(watchers);
+}
+
+void watchers_attend(struct watchers *watchers, uint32_t neighbour, uint64_t level)
+{
+    bool follows = watchers->all & (1u << neighbour);
+    watchers->levels[neighbour] = level < LEVEL_WHOLE ? (uint8_t)level : LEVEL_WHOLE;
+    if (follows && level >= LEVEL_WHOLE) /* to be told from where on the feed is whole */
+        watchers->news = true;
+    judge_level(watchers);
 }
 
 void watchers_welcome(struct watchers *watchers, const struct apply_mark *at)
@@ -63,30 +102,63 @@ void watchers_welcome(struct watchers *watchers, const struct apply_mark *at)
         if (waiting & (1u << neighbour))
             welcome(watchers, neighbour, at);
     }
+    if (waiting == 0)
+        return;
+    watchers->at = *at;
+    judge_level(watchers);
+    watchers->news = watchers->level == LEVEL_WHOLE;
 }
 
-void watchers_publish(struct watchers *watchers, const struct apply_mark *at, struct blob *effects)
+/* Takes the effects; `whole` is said of a feed that begins here. */
+static void make_feed(struct watchers *watchers, struct blob *effects, bool whole)
 {
     assert(watchers->owed == 0);
     blob_release(watchers->effects);
-    watchers->effects = blob_hold(effects);
-    watchers->at = *at;
+    watchers->effects = effects;
+    watchers->sent = watchers->at;
+    watchers->news = false;
+    const struct apply_mark *at = &watchers->sent;
     settings_save(&at->settings, watchers->settings);
     watchers->feed = (struct message){.type = MESSAGE_FEED};
     watchers->feed.feed = (struct message_feed){
         .applied_index = at->index,
         .ts = at->ts,
         .outcome_floor = at->floor,
-        .cluster = cluster_of(&watchers->at),
+        .cluster = cluster_of(at),
         .history = at->history,
         .effects = blob_span(effects),
         .first_id = at->last_id ? at->first_id : 0,
         .settings = SPAN(watchers->settings, sizeof watchers->settings),
+        .whole = whole,
     };
     watchers->owed = watchers->all;
 }
 
-bool watchers_send(struct watchers *watchers)
+enum err watchers_publish(struct watchers *watchers, const struct apply_mark *at,
+                          struct blob *effects)
+{
+    watchers->at = *at;
+    if (watchers->all == 0)
+        return ERR_NONE;
+    if (watchers->level == LEVEL_WHOLE && watchers->gathered.size == 0) {
+        make_feed(watchers, blob_hold(effects), true);
+        return ERR_NONE;
+    }
+    if (!watchers->news)
+        watchers->news_ms = watchers->loop->now_ms;
+    watchers->news = true;
+    return effect_thin(blob_span(effects), &watchers->gathered) ? ERR_NONE : ERR_CORRUPT;
+}
+
+static bool is_due(const struct watchers *watchers)
+{
+    return watchers->news && watchers->all != 0 &&
+           (watchers->level > LEVEL_GATHER || watchers->waiting != 0 ||
+            watchers->gathered.size >= GATHER_BYTES_MAX ||
+            watchers->loop->now_ms >= watchers->news_ms + GATHER_MS);
+}
+
+static void send_owed(struct watchers *watchers)
 {
     for (uint32_t neighbour = 0; neighbour < LINK_NEIGHBOURS_MAX; neighbour++) {
         uint32_t bit = 1u << neighbour;
@@ -98,10 +170,27 @@ bool watchers_send(struct watchers *watchers)
         else if (err != ERR_BUSY)
             watchers_remove(watchers, neighbour);
     }
+}
+
+bool watchers_send(struct watchers *watchers)
+{
+    send_owed(watchers);
+    if (watchers->owed == 0 && is_due(watchers)) {
+        bool whole = watchers->level == LEVEL_WHOLE && watchers->gathered.size == 0;
+        make_feed(watchers, blob_copy(bytes_span(&watchers->gathered)), whole);
+        bytes_clear(&watchers->gathered);
+        watchers->news = watchers->level == LEVEL_WHOLE && !whole; /* an empty one tells it */
+        send_owed(watchers);
+    }
+    if (watchers->news && watchers->level == LEVEL_GATHER && !watchers->armed) {
+        loop_move_timer(watchers->loop, watchers->timer, GATHER_MS);
+        watchers->armed = true;
+    }
     return watchers->owed == 0;
 }
 
 bool watchers_busy(const struct watchers *watchers)
 {
-    return (watchers->owed | watchers->waiting) != 0;
+    return (watchers->owed | watchers->waiting) != 0 ||
+           (watchers->news && watchers->level > LEVEL_GATHER);
 }

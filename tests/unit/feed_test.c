@@ -24,6 +24,7 @@ static void begin(struct feed *feed)
     *feed = (struct feed){0};
     frames = 0;
     feed_open(feed, on_emit, NULL);
+    feed_join(feed, &standing, 3);
 }
 
 /* One applied change with these tags, and the previous id of each. */
@@ -49,6 +50,38 @@ TEST(a_new_follower_of_everything_is_told_the_head_at_once)
     CHECK(!feed_subscribed(&feed, SPAN("a", 1), true, &standing, 3));
     CHECK(frames == 1 && last.type == MESSAGE_PROGRESS);
     CHECK(last.progress.head == 7 && last.progress.prev == 7 && last.progress.contact_ms == 3);
+    feed_close(&feed);
+}
+
+TEST(who_subscribes_while_changes_are_left_out_joins_later)
+{
+    struct feed feed;
+    begin(&feed);
+    feed_rest(&feed);
+    CHECK(!feed_subscribed(&feed, SPAN("a", 1), true, &standing, 3));
+    CHECK(!feed_subscribed(&feed, SPAN("tx\0", 3), true, &standing, 3));
+    apply_change(&feed, 8, SPAN("x", 1), 7);
+    CHECK(frames == 0); /* a change that may have come without its body is nobody's */
+    feed_join(&feed, &standing, 3);
+    CHECK(frames == 1 && last.type == MESSAGE_PROGRESS && last.progress.head == 7);
+    struct span tag;
+    CHECK(feed_unasked(&feed, &tag, 1) == 1 && span_is(tag, "x"));
+    feed_close(&feed);
+}
+
+TEST(what_is_known_of_a_tag_is_asked_anew_after_a_rest)
+{
+    struct feed feed;
+    struct span tag;
+    begin(&feed);
+    feed_subscribed(&feed, SPAN("tx\0", 3), true, &standing, 3);
+    CHECK(feed_unasked(&feed, &tag, 1) == 1);
+    feed_tag_head(&feed, SPAN("x", 1), 5, &standing, 3);
+    CHECK(feed_unasked(&feed, &tag, 1) == 0);
+    feed_rest(&feed);
+    CHECK(feed_unasked(&feed, &tag, 1) == 0); /* not before the changes come again */
+    feed_join(&feed, &standing, 3);
+    CHECK(feed_unasked(&feed, &tag, 1) == 1);
     feed_close(&feed);
 }
 
@@ -136,4 +169,6 @@ TEST_MAIN(T(a_new_follower_of_everything_is_told_the_head_at_once),
           T(a_node_that_does_not_know_its_log_yet_names_no_history),
           T(a_new_follower_of_a_tag_waits_for_storage_to_tell_its_last_id),
           T(what_is_no_topic_is_ignored), T(a_change_goes_only_where_somebody_listens),
+          T(who_subscribes_while_changes_are_left_out_joins_later),
+          T(what_is_known_of_a_tag_is_asked_anew_after_a_rest),
           T(progress_follows_a_change_and_always_goes_to_h))

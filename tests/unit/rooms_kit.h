@@ -47,6 +47,8 @@ struct kit_house {
     struct loop loop;
     struct link to_view, to_keeper;
     uint64_t applied, durable, fed_index, fed_changes, fed_refusals, watching;
+    uint64_t feeds, fed_bodies;
+    bool fed_whole;
     struct effect fed; /* the last one; links and body are gone */
     struct bytes page_rows;
     struct message page;
@@ -77,14 +79,18 @@ static inline enum err kit_on_feed(void *owner, uint32_t neighbour, const struct
 {
     struct kit_house *house = owner;
     struct span rest = message->feed.effects;
+    house->feeds++;
+    house->fed_whole = message->feed.whole;
     while (effect_next(&rest, &house->fed)) {
+        if (house->fed.body.size > 0)
+            house->fed_bodies++;
         if (house->fed.err == ERR_NONE && house->fed.links.size > 0)
             house->fed_changes += house->fed.change_count;
         else
             house->fed_refusals++;
     }
     assert(rest.size == 0);
-    assert(message->feed.applied_index > house->fed_index);
+    assert(message->feed.applied_index >= house->fed_index);
     house->fed_index = message->feed.applied_index;
     return ERR_NONE;
 }

@@ -136,6 +136,7 @@ static void without_state_db_the_log_makes_it_anew(void **state)
     assert_int_equal(house.fed_index, 0); /* nothing is applied that nobody vouched for */
     kit_commit(&house, kit.last, 1);
     KIT_WAIT(&house, house.applied == kit.last);
+    KIT_WAIT(&house, house.fed_index == kit.last);
     assert_int_equal(house.fed_changes, 4500);
     kit_stop(&house);
     assert_int_equal(state_open(&reader, path), ERR_NONE);
@@ -146,12 +147,53 @@ static void without_state_db_the_log_makes_it_anew(void **state)
     kit_house_close(&house);
 }
 
+static void attend(struct kit_house *house, uint64_t level)
+{
+    struct message message = {.type = MESSAGE_ATTEND};
+    message.attend.level = level;
+    assert_int_equal(link_send(&house->to_view, 0, &message), ERR_NONE);
+}
+
+/* At the lowest level outcomes are gathered, at the next they come at once, at the highest with
+ * their changes; at none is one left out. */
+static void the_feed_has_no_hole_at_any_level(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit = {.term = 1, .ts = 1000};
+    kit_house_open(&house);
+    kit_start(&house);
+    kit_store(&house, kit_founding(&kit));
+    load(&house, &kit, 299);
+    for (uint64_t index = 1; index <= 100; index++)
+        kit_commit(&house, index, 1);
+    KIT_WAIT(&house, house.fed_index == 100);
+    assert_true(house.feeds < 50);
+    assert_int_equal(house.fed_changes, 99);
+    attend(&house, 1);
+    kit_commit(&house, 200, 1);
+    KIT_WAIT(&house, house.fed_index == 200);
+    assert_int_equal(house.fed_changes, 199);
+    assert_int_equal(house.fed_bodies, 0);
+    assert_false(house.fed_whole);
+    attend(&house, 2);
+    KIT_WAIT(&house, house.fed_whole); /* said before the first change that is told whole */
+    assert_int_equal(house.fed_changes, 199);
+    kit_commit(&house, 300, 1);
+    KIT_WAIT(&house, house.fed_index == 300);
+    assert_int_equal(house.fed_changes, 299);
+    assert_int_equal(house.fed_bodies, 100);
+    kit_stop(&house);
+    kit_close(&kit);
+    kit_house_close(&house);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_committed_is_applied_told_and_read),
         cmocka_unit_test(segments_are_sealed_and_restarts_lose_nothing),
         cmocka_unit_test(without_state_db_the_log_makes_it_anew),
+        cmocka_unit_test(the_feed_has_no_hole_at_any_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
