@@ -62,7 +62,10 @@
     X(ERR_CLOSED, "E_CLOSED", true, NONE, "the other side is gone")                                \
     X(ERR_NOMEM, "E_NOMEM", true, NONE, "out of memory")                                           \
     X(ERR_CLONE, "E_CLONE", false, NONE,                                                           \
-      "another server has this node id or key; give each its own identity directory")
+      "another server has this node id or key; give each its own identity directory")              \
+    X(ERR_ABORTED, "E_ABORTED", false, NONE, "it was cancelled, or another change replaced it")    \
+    X(ERR_UNREACHABLE, "E_UNREACHABLE", true, NONE,                                                \
+      "the server does not answer when it is called back; check its address and key")
 
 enum err {
     ERR_NONE = 0,

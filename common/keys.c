@@ -34,36 +34,6 @@ static enum err sync_path(const char *path)
     return ERR_NONE;
 }
 
-void node_id_print(uint64_t id, char text[NODE_ID_TEXT_SIZE])
-{
-    char reversed[NODE_ID_TEXT_SIZE];
-    int size = 0;
-    do {
-        reversed[size++] = "0123456789abcdefghijklmnopqrstuvwxyz"[id % 36];
-        id /= 36;
-    } while (id > 0);
-    for (int i = 0; i < size; i++)
-        text[i] = reversed[size - 1 - i];
-    text[size] = '\0';
-}
-
-enum err node_id_parse(struct span text, uint64_t *id)
-{
-    *id = 0;
-    if (text.size == 0 || text.size >= NODE_ID_TEXT_SIZE)
-        return ERR_BAD_REQUEST;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
-        uint64_t digit = c >= '0' && c <= '9'   ? c - '0' + 0u
-                         : c >= 'a' && c <= 'z' ? c - 'a' + 10u
-                                                : 36;
-        if (digit > 35 || __builtin_mul_overflow(*id, 36u, id) ||
-            __builtin_add_overflow(*id, digit, id))
-            return ERR_BAD_REQUEST;
-    }
-    return *id != 0 ? ERR_NONE : ERR_BAD_REQUEST;
-}
-
 static enum err write_node_id(const char *path, uint64_t id)
 {
     char text[NODE_ID_TEXT_SIZE];
@@ -153,19 +123,4 @@ enum err keys_open(struct keys *keys, const char *data_dir)
 void keys_close(struct keys *keys)
 {
     sodium_memzero(keys, sizeof *keys);
-}
-
-void keys_print(const uint8_t key[KEY_SIZE], char text[KEY_TEXT_SIZE])
-{
-    zmq_z85_encode(text, key, KEY_SIZE);
-}
-
-enum err keys_parse(struct span text, uint8_t key[KEY_SIZE])
-{
-    char copy[KEY_TEXT_SIZE];
-    if (text.size != KEY_TEXT_SIZE - 1 || memchr(text.data, 0, text.size) != NULL)
-        return ERR_BAD_REQUEST;
-    memcpy(copy, text.data, text.size);
-    copy[text.size] = '\0';
-    return zmq_z85_decode(key, copy) != NULL ? ERR_NONE : ERR_BAD_REQUEST;
 }

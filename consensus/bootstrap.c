@@ -2,7 +2,7 @@
 #include "consensus/bootstrap.h"
 
 #include "consensus/election.h"
-
+#include "consensus/standing.h"
 #include <stdio.h>
 
 static uint32_t listed_count(const struct raft *raft)
@@ -65,12 +65,12 @@ static void draw_note(struct raft *raft)
     raft->note = note;
     raft->has_note = raft->drawn = true;
     raft->ballot_dirty = true;
-    state_refresh_members(raft);
+    standing_refresh(raft);
 }
 
 static void try_found(struct raft *raft)
 {
-    if (raft->role != ROLE_FOUNDING || raft->has_note || raft->incarnation == 0)
+    if (raft->role != ROLE_FOUNDING || raft->has_note || raft->incarnation == 0 || raft->joins)
         return;
     if (listed_count(raft) == raft->expect && is_lowest(raft) && everyone_is_blank(raft))
         draw_note(raft);
@@ -188,7 +188,7 @@ void bootstrap_note(struct raft *raft, const struct raft_input *in)
         raft->note = note;
         raft->has_note = true;
         raft->ballot_dirty = true;
-        state_refresh_members(raft);
+        standing_refresh(raft);
     }
     owe_noted(raft, in);
 }
@@ -215,7 +215,11 @@ void bootstrap_hint(struct raft *raft, const struct raft_input *in)
     const struct raft_voter *voter = in->voter;
     if (memcmp(voter->key, raft->key, RAFT_KEY_SIZE) == 0)
         return;
-    int slot = peers_add(&raft->peers, voter->key, voter->endpoint);
+    int slot = peers_find(&raft->peers, voter->key);
+    if (slot >= 0 && raft->config_count > 0 && raft->peers.at[slot].member >= 0 &&
+        raft->peers.at[slot].endpoint[0])
+        return; /* where a member is, the configuration says (R112) */
+    slot = state_slot(raft, voter->key, voter->endpoint);
     if (slot < 0) {
         state_complain(raft, "no slot is left for the server at %s", voter->endpoint);
         return;

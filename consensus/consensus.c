@@ -5,6 +5,7 @@
 #include "common/keys.h"
 #include "common/log.h"
 #include "consensus/claims.h"
+#include "consensus/contacts.h"
 #include "consensus/handover.h"
 #include "consensus/hint.h"
 #include "consensus/listeners.h"
@@ -24,6 +25,7 @@ struct consensus {
     struct keys keys;
     struct link front, journal, view, keeper;
     struct peerlink peers;
+    struct contacts contacts;
     struct raft *raft;
     struct raft_outputs outputs;
     uint32_t tick_timer;
@@ -76,6 +78,9 @@ static void perform(struct consensus *self, const struct raft_output *output)
     case OUTPUT_KEPT:
         handover_kept(&self->handover, output->err);
         break;
+    case OUTPUT_MEMBERS:
+        listeners_tell(&self->listeners, &self->front, &output->message);
+        break;
     case OUTPUT_COMPLAINT:
         log_warn("complaint", kv_text("text", output->text));
         break;
@@ -86,22 +91,12 @@ static void perform(struct consensus *self, const struct raft_output *output)
     }
 }
 
-/* Slots are only ever added; an endpoint may change. */
-static void connect_peers(struct consensus *self)
-{
-    for (uint32_t slot = 0; slot < raft_peer_count(self->raft); slot++) {
-        struct raft_peer_view peer = raft_peer(self->raft, slot);
-        enum err err = peerlink_set(&self->peers, slot, peer.key, peer.endpoint);
-        if (err != ERR_NONE)
-            log_warn("peer_refused", kv_text("endpoint", peer.endpoint), kv_err(err));
-    }
-}
-
 static void feed(struct consensus *self, struct raft_input input)
 {
     input.now_ms = self->base.loop.now_ms;
     input.wall_ns = clock_wall_ns();
     raft_step(self->raft, &input, &self->outputs);
+    contacts_connect(&self->contacts, self->raft, &self->peers);
     for (uint32_t i = 0; i < self->outputs.count; i++)
         perform(self, &self->outputs.at[i]);
 }
@@ -134,11 +129,15 @@ static void on_front_down(void *owner, uint32_t neighbour)
 }
 
 /* An ask of the api that is an input of the core. */
+/* An ask of the api is an input of the core. */
 static enum err on_front(void *owner, uint32_t neighbour, const struct message *message)
 {
-    bool puts = message->type == MESSAGE_PROPOSE;
-    feed(owner,
-         (struct raft_input){.kind = puts ? INPUT_PROPOSE : INPUT_READ_INDEX, .message = message});
+    static const enum raft_input_kind kinds[] = {
+        [MESSAGE_PROPOSE] = INPUT_PROPOSE,
+        [MESSAGE_READ_INDEX] = INPUT_READ_INDEX,
+        [MESSAGE_MEMBERS_ASK] = INPUT_MEMBERS,
+    };
+    feed(owner, (struct raft_input){.kind = kinds[message->type], .message = message});
     return ERR_NONE;
 }
 
@@ -187,7 +186,6 @@ static enum err on_hints(void *owner, uint32_t neighbour, const struct message *
         feed(self, (struct raft_input){.kind = INPUT_HINT, .voter = &voter});
         answer.hinted.count++;
     }
-    connect_peers(self);
     return link_send(&self->front, neighbour, &answer);
 }
 
@@ -225,8 +223,6 @@ static enum err on_storage(void *owner, uint32_t neighbour, const struct message
         [MESSAGE_CUT_AT] = INPUT_CUT,
     };
     feed(owner, (struct raft_input){.kind = kinds[message->type], .message = message});
-    if (message->type == MESSAGE_LOADED)
-        connect_peers(owner);
     return ERR_NONE;
 }
 
@@ -283,8 +279,9 @@ static void on_flush(void *owner)
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static link_handler *const front_handlers[MESSAGE_TYPE_MAX] = {
-    ON(PROPOSE, on_front), ON(FOLLOW_LEADER, on_follow_leader), ON(HINTS, on_hints),
-    ON(COUNT, on_count),   ON(TRANSFER, on_transfer),           ON(READ_INDEX, on_front),
+    ON(PROPOSE, on_front),     ON(FOLLOW_LEADER, on_follow_leader), ON(HINTS, on_hints),
+    ON(COUNT, on_count),       ON(TRANSFER, on_transfer),           ON(READ_INDEX, on_front),
+    ON(MEMBERS_ASK, on_front),
 };
 
 static link_handler *const storage_handlers[MESSAGE_TYPE_MAX] = {
@@ -357,7 +354,7 @@ static enum err consensus_open(void *owner)
     TRY(open_core(self));
     TRY(peerlink_open(&self->peers, &base->loop, base->context, &self->keys, self->listen,
                       &peer_rules, self));
-    connect_peers(self);
+    contacts_connect(&self->contacts, self->raft, &self->peers);
     self->handover = (struct handover){.raft = self->raft,
                                        .link = &self->front,
                                        .loop = &base->loop,

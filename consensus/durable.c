@@ -2,6 +2,7 @@
 #include "consensus/durable.h"
 
 #include "consensus/bootstrap.h"
+#include "consensus/standing.h"
 #include "protocol/entry.h"
 
 #include <assert.h>
@@ -44,7 +45,15 @@ static void stay_outside(struct raft *raft, const char *why)
 {
     raft->role = ROLE_OUTSIDE;
     raft->outside = why;
+    raft->barred = true;
+    raft->stands = raft->inside = false;
     state_complain(raft, "this node is no voter: %s", why);
+}
+
+static void wait_to_join(struct raft *raft)
+{
+    raft->role = ROLE_OUTSIDE;
+    raft->outside = "this node founds nothing; a cluster must add it";
 }
 
 static void load_configs(struct raft *raft)
@@ -82,17 +91,22 @@ static void finish_load(struct raft *raft)
     raft->meet_due_ms = raft->now_ms;
     raft->dirty = true;
     state_restart_election(raft);
-    state_refresh_members(raft);
+    standing_refresh(raft);
     if (!raft->may_vote)
         stay_outside(raft, "storage says that its directory is damaged, copied or restored");
     else if (raft->term < raftlog_last_term(&raft->log))
         stay_outside(raft, "the ballot is older than the log");
+    else if (raft->role == ROLE_FOUNDING && raft->joins && !raft->has_note)
+        wait_to_join(raft);
     else if (raft->role == ROLE_FOUNDING)
         bootstrap_begin(raft);
 }
 
 static void take_ballot(struct raft *raft, const struct message_loaded *loaded)
 {
+    raft->barred = raft->stands = raft->inside = false;
+    raft->outside = NULL;
+    raft->told_removed = 0;
     raft->life = loaded->life;
     raft->incarnation = loaded->incarnation;
     raft->may_vote = loaded->may_vote;

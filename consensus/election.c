@@ -4,13 +4,14 @@
 #include "consensus/durable.h"
 #include "consensus/quorum.h"
 #include "consensus/replication.h"
+#include "consensus/standing.h"
 
 #include <assert.h>
 
 static void ask_votes(struct raft *raft, bool pre)
 {
     for (uint32_t i = 0; i < raft->peers.count; i++) {
-        if (raft->peers.at[i].member < 0)
+        if (!raft->peers.at[i].votes)
             continue;
         struct message *message = state_send(raft, i, MESSAGE_VOTE);
         message->vote.pre = pre;
@@ -23,7 +24,14 @@ static void ask_votes(struct raft *raft, bool pre)
 
 static bool elected(const struct raft *raft)
 {
-    return quorum_reached((uint32_t)__builtin_popcount(raft->votes), state_members(raft)->count);
+    return quorum_agrees(state_members(raft), raft->votes);
+}
+
+/* One that the active configuration removes may have to campaign until that is committed; it does
+ * not count itself (thesis section 4.2.2). */
+static uint32_t own_vote(const struct raft *raft)
+{
+    return raft->self >= 0 ? 1u << raft->self : 0;
 }
 
 /* The leader's process is known to be dead. Refused by one that has not noticed yet, or with the
@@ -55,12 +63,12 @@ static void become_candidate(struct raft *raft)
 void election_stand(struct raft *raft)
 {
     restart_hurried(raft);
-    if (raft->self < 0 || !state_settled(raft) || durable_stalls(raft))
+    if (!raft->stands || !state_settled(raft) || durable_stalls(raft))
         return;
     state_step_down(raft);
     state_set_leader(raft, RAFT_NOBODY); /* a pre-candidate forgets its leader */
     raft->role = ROLE_PRECANDIDATE;
-    raft->votes = 1u << raft->self;
+    raft->votes = own_vote(raft);
     if (elected(raft))
         become_candidate(raft);
     else
@@ -144,12 +152,32 @@ static bool grants(struct raft *raft, const struct message *message)
 void election_weigh(struct raft *raft, const struct raft_input *in)
 {
     const struct message *message = in->message;
-    if (state_members(raft)->count == 0 || raft->self < 0)
+    if (raft->barred) /* whether a vote counts is judged by the candidate's configuration */
         return;
     if (!message->vote.pre && message->peer.term != message->vote.candidate_term)
         return;
     bool turned_away = election_sticky(raft) && !message->vote.transfer;
     owe_vote(raft, in, !turned_away && grants(raft, message));
+}
+
+/* Only a contact: whether it counts for anything is said by the configuration. */
+static void learn_member(struct raft *raft, const struct message_voted *voted)
+{
+    char endpoint[RAFT_ENDPOINT_MAX];
+    if (voted->member_key.size != RAFT_KEY_SIZE || voted->member_at.size >= RAFT_ENDPOINT_MAX ||
+        memcmp(voted->member_key.data, raft->key, RAFT_KEY_SIZE) == 0 ||
+        peers_find(&raft->peers, voted->member_key.data) >= 0)
+        return;
+    members_copy_endpoint(endpoint, (const char *)voted->member_at.data, voted->member_at.size);
+    state_slot(raft, voted->member_key.data, endpoint);
+}
+
+/* A member knows a later configuration, committed, that this node does not belong to: it stays
+ * quiet until a leader calls it. */
+static void learn_removal(struct raft *raft, uint64_t index)
+{
+    raft->told_removed = index;
+    standing_refresh(raft);
 }
 
 void election_tally(struct raft *raft, const struct raft_input *in)
@@ -164,11 +192,15 @@ void election_tally(struct raft *raft, const struct raft_input *in)
         state_set_leader(raft, RAFT_NOBODY);
         return;
     }
+    learn_member(raft, voted);
     bool asked =
         voted->pre
             ? raft->role == ROLE_PRECANDIDATE && voted->candidate_term == raft->term + 1
             : raft->role == ROLE_CANDIDATE && raft->asked && voted->candidate_term == raft->term;
-    if (!asked || !voted->granted)
+    if (asked && !voted->granted && voted->removed_at >= state_config_index(raft) &&
+        voted->removed_at > 0)
+        learn_removal(raft, voted->removed_at);
+    if (!asked || !voted->granted || raft->peers.at[in->slot].member < 0)
         return;
     raft->votes |= 1u << raft->peers.at[in->slot].member;
     if (!elected(raft))
@@ -194,6 +226,32 @@ void election_link_down(struct raft *raft, const struct raft_input *in)
         raft->election_due_ms = due;
 }
 
+/* The committed configuration that the asker does not vote in; 0: it does, or none is known. */
+static uint64_t removed_at(const struct raft *raft, uint32_t slot, const struct owed_vote *owed)
+{
+    const struct peer *peer = &raft->peers.at[slot];
+    bool belongs =
+        peer->votes && peer->node == owed->to && peer->incarnation == owed->to_incarnation;
+    return belongs || !raft->config_settled || !state_votes(raft) ? 0 : state_config_index(raft);
+}
+
+/* Who was away while others came does not know their keys, and lets none of them in: whom it asks
+ * names the leader, or where there is none one voter after the other. */
+static void tell_of_member(struct raft *raft, uint32_t asker, struct message_voted *voted)
+{
+    uint32_t slot = raft->leader;
+    if (slot >= RAFT_PEERS_MAX && raft->peers.count > 0) {
+        slot = (uint32_t)state_chance(raft, raft->peers.count);
+        if (!raft->peers.at[slot].votes)
+            return;
+    }
+    if (slot >= raft->peers.count || slot == asker)
+        return;
+    const struct peer *peer = &raft->peers.at[slot];
+    voted->member_key = SPAN(peer->key, RAFT_KEY_SIZE);
+    voted->member_at = SPAN_TEXT(peer->endpoint);
+}
+
 static void send_owed_votes(struct raft *raft)
 {
     for (uint32_t i = 0; i < raft->peers.count; i++) {
@@ -209,6 +267,10 @@ static void send_owed_votes(struct raft *raft)
         message->voted.pre = owed->pre;
         message->voted.candidate_term = owed->term;
         message->voted.granted = stands;
+        if (stands)
+            continue;
+        message->voted.removed_at = removed_at(raft, i, owed);
+        tell_of_member(raft, i, &message->voted);
     }
 }
 
@@ -220,7 +282,7 @@ void election_release(struct raft *raft)
         return;
     assert(raft->vote == raft->node);
     raft->asked = true;
-    raft->votes = 1u << raft->self;
+    raft->votes = own_vote(raft);
     ask_votes(raft, false);
     if (elected(raft))
         replication_lead(raft);

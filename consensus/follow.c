@@ -2,6 +2,7 @@
 #include "consensus/follow.h"
 
 #include "consensus/durable.h"
+#include "consensus/standing.h"
 #include "protocol/entry.h"
 
 #include <assert.h>
@@ -75,7 +76,7 @@ static bool take_entries(struct raft *raft, struct span rest)
     while (entry_next(&rest, &record))
         if (!take_entry(raft, record))
             return false;
-    state_refresh_members(raft);
+    standing_refresh(raft);
     return true;
 }
 
@@ -101,6 +102,18 @@ static void learn_commit(struct raft *raft, const struct message_append *append,
         raft->leader_commit = append->commit_index;
 }
 
+/* A leader that the own configuration does not name yet is answered where it says it is. */
+static void know_leader(struct raft *raft, const struct raft_input *in)
+{
+    struct peer *peer = &raft->peers.at[in->slot];
+    if (state_members(raft)->count == 0)
+        memcpy(raft->called_by, in->message->peer.cluster, CLUSTER_ID_SIZE);
+    if (peer->member >= 0)
+        return;
+    peer->node = in->message->peer.from;
+    peer->incarnation = in->message->peer.from_incarnation;
+}
+
 /* The sender leads this term: from now on it is heard. */
 static void recognise(struct raft *raft, const struct raft_input *in)
 {
@@ -112,6 +125,7 @@ static void recognise(struct raft *raft, const struct raft_input *in)
         raft->role == ROLE_LEADER)
         state_step_down(raft);
     state_set_leader(raft, in->slot);
+    know_leader(raft, in);
     raft->leader_heard_ms = raft->now_ms;
     raft->loose = false;
     raft->hurry = 0;
@@ -155,7 +169,7 @@ void follow_append(struct raft *raft, const struct raft_input *in)
     const struct message *message = in->message;
     const struct message_append *append = &message->append;
     uint64_t last;
-    if (state_members(raft)->count == 0 || raft->self < 0)
+    if (raft->barred) /* all others answer what is addressed to them (ARCHITECTURE section 8) */
         return;
     if (!is_sound(message, &last)) {
         if (!raft->peers.at[in->slot].complained)
@@ -277,8 +291,8 @@ static void send_answer(struct raft *raft, bool ok)
     } else {
         answer->hint_index = raft->nack_index;
         answer->hint_term = raft->nack_term;
-        answer->commit_index = raft->commit;
     }
+    answer->commit_index = raft->commit;
 }
 
 static void flush_forward(struct raft *raft)

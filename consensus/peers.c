@@ -22,6 +22,14 @@ int peers_find(const struct peers *peers, const uint8_t key[RAFT_KEY_SIZE])
     return -1;
 }
 
+static void set_endpoint(struct peers *peers, struct peer *peer, const char *endpoint)
+{
+    if (endpoint == NULL || endpoint[0] == 0 || strcmp(peer->endpoint, endpoint) == 0)
+        return;
+    members_copy_endpoint(peer->endpoint, endpoint, strlen(endpoint));
+    peers->version++;
+}
+
 int peers_add(struct peers *peers, const uint8_t key[RAFT_KEY_SIZE], const char *endpoint)
 {
     int slot = peers_find(peers, key);
@@ -31,10 +39,28 @@ int peers_add(struct peers *peers, const uint8_t key[RAFT_KEY_SIZE], const char 
         slot = (int)peers->count++;
         peers->at[slot] = (struct peer){.member = -1};
         memcpy(peers->at[slot].key, key, RAFT_KEY_SIZE);
+        peers->version++;
     }
-    if (endpoint && endpoint[0])
-        members_copy_endpoint(peers->at[slot].endpoint, endpoint, strlen(endpoint));
+    set_endpoint(peers, &peers->at[slot], endpoint);
     return slot;
+}
+
+int peers_reuse(struct peers *peers, const uint8_t key[RAFT_KEY_SIZE], const char *endpoint,
+                uint64_t keep)
+{
+    for (uint32_t i = 0; i < peers->count; i++) {
+        struct peer *peer = &peers->at[i];
+        if (peers_fed(peer) || peer->vote.owed || (keep >> i & 1) != 0)
+            continue;
+        bytes_close(&peer->fetched);
+        bytes_close(&peer->scratch);
+        *peer = (struct peer){.member = -1};
+        memcpy(peer->key, key, RAFT_KEY_SIZE);
+        peers->version++;
+        set_endpoint(peers, peer, endpoint);
+        return (int)i;
+    }
+    return -1;
 }
 
 void peers_forget_fetch(struct peer *peer)
@@ -61,6 +87,10 @@ void peers_begin_lead(struct peer *peer, uint64_t last, uint64_t now_ms)
     peer->sent_ms = 0;
     peer->has_clock = false;
     peer->before_index = peer->before_term = 0;
+    peer->leaving = peer->commit_known = 0;
+    peer->round_target = last;
+    peer->round_began_ms = now_ms;
+    peer->caught = false;
     peers_forget_fetch(peer);
     peers_rewind(peer, last + 1);
 }

@@ -1,11 +1,12 @@
 /* peers.h - what is known of the other servers: identity, and as leader their progress.
  *
- * A slot never changes its key. Whether a peer is a voter is decided by the
- * active configuration (state.c marks it here). Sends nothing. */
+ * Who is a member is decided by the active configuration (state.c marks it here).
+ * The slot of a member never changes its key; that of a stranger may be given to
+ * another one when all are taken. Sends nothing. */
 #ifndef CONSENSUS_PEERS_H
 #define CONSENSUS_PEERS_H
 
-#include "consensus/members.h"
+#include "consensus/raft.h"
 #include "consensus/raftlog.h"
 
 /* An answer to VOTE that waits for the ballot. */
@@ -23,10 +24,14 @@ struct peer {
     bool met, met_noted, met_founded, noted;
     uint64_t met_node, met_incarnation;
     uint8_t met_cluster[CLUSTER_ID_SIZE];
+    uint64_t met_ms; /* as leader, called back: when it answered; 0: not yet */
 
     /* active configuration */
-    int member; /* position in it; -1: no voter */
+    int member; /* position in it; -1: no member */
+    bool votes; /* counts in one of its majorities */
+    bool was_member;
     uint64_t node, incarnation;
+    uint64_t leaving; /* as leader: the entry that removed it, which it shall still get; 0: none */
 
     struct owed_vote vote;
     bool complained;
@@ -42,7 +47,12 @@ struct peer {
     uint64_t rewound;     /* refusals of rounds up to this one were dealt with */
     int64_t clock_ahead;  /* its wall clock minus ours, ns */
     bool has_clock;
-    bool drained; /* it said that it shall not lead */
+    bool drained;          /* it said that it shall not lead */
+    uint64_t commit_known; /* what it said to know as committed */
+
+    /* a learner catches up in rounds (thesis section 4.2.1) */
+    uint64_t round_target, round_began_ms;
+    bool caught; /* the last round took less than an election timeout */
 
     /* older entries, from storage */
     uint64_t fetch_ticket, fetch_due_ms; /* ticket 0: none asked */
@@ -56,6 +66,7 @@ struct peer {
 struct peers {
     struct peer at[RAFT_PEERS_MAX];
     uint32_t count;
+    uint64_t version; /* grows when a slot has another key or endpoint */
 };
 
 void peers_close(struct peers *peers);
@@ -65,6 +76,17 @@ int peers_find(const struct peers *peers, const uint8_t key[RAFT_KEY_SIZE]);
 
 /* Slot of a new or known key, with the newest endpoint that was told; -1 if all slots are taken. */
 int peers_add(struct peers *peers, const uint8_t key[RAFT_KEY_SIZE], const char *endpoint);
+
+/* Frees the slot of a stranger for another key; `keep` are slots that something waits for. -1: all
+ * slots are those of members. */
+int peers_reuse(struct peers *peers, const uint8_t key[RAFT_KEY_SIZE], const char *endpoint,
+                uint64_t keep);
+
+/* Gets the log from the leader. */
+static inline bool peers_fed(const struct peer *peer)
+{
+    return peer->member >= 0 || peer->leaving != 0;
+}
 
 /* A new leader knows nothing of this one but where its own log ends. */
 void peers_begin_lead(struct peer *peer, uint64_t last, uint64_t now_ms);
@@ -76,5 +98,11 @@ void peers_forget_fetch(struct peer *peer);
 
 /* The fetched record of an index: empty if it is not here. */
 struct span peers_fetched(const struct peer *peer, uint64_t index);
+
+/* It answered lately, in this term. */
+static inline bool peers_answers(const struct peer *peer, uint64_t now_ms, uint64_t within_ms)
+{
+    return peer->has_clock && now_ms < peer->heard_ms + within_ms; /* every answer tells a clock */
+}
 
 #endif

@@ -80,9 +80,9 @@ void proposals_judge_clock(struct raft *raft)
     for (uint32_t i = 0; i < raft->peers.count; i++) {
         const struct peer *peer = &raft->peers.at[i];
         if (peer->member >= 0 && peer->has_clock && peer->clock_ahead < -(int64_t)HOUR_NS)
-            behind++;
+            behind |= 1u << peer->member;
     }
-    bool doubted = quorum_reached(behind, state_members(raft)->count);
+    bool doubted = quorum_agrees(state_members(raft), behind);
     if (doubted && !raft->clock_doubted)
         state_complain(raft, "the own clock is more than 1 h ahead of most voters; log time "
                              "stands nearly still until they agree");

@@ -9,8 +9,10 @@
 #include "consensus/proposals.h"
 #include "consensus/readindex.h"
 #include "consensus/replication.h"
+#include "consensus/standing.h"
 #include "consensus/state.h"
 #include "consensus/transfer.h"
+#include "consensus/wishes.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -45,6 +47,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = ignore, [ON_INDEX_IS] = ignore,
         [ON_CUT] = ignore,
+        [ON_MEMBERS] = wishes_unknown, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
     },
     [ROLE_FOUNDING] = {
         [ON_TICK] = bootstrap_tick,    [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -58,19 +61,21 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
         [ON_CUT] = ignore,
+        [ON_MEMBERS] = wishes_forward, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
     },
     [ROLE_OUTSIDE] = {
         [ON_TICK] = ignore,            [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
-        [ON_BALLOTED] = durable_balloted, [ON_STORED] = ignore,           [ON_FETCHED] = ignore,
-        [ON_APPLIED] = ignore,         [ON_DISK] = durable_disk,      [ON_STORAGE_LOST] = durable_lost,
-         [ON_PROPOSE] = follow_refuse,
-        [ON_LINK_DOWN] = ignore,       [ON_HINT] = bootstrap_hint,        [ON_FLUSH] = flush_outside,
+        [ON_BALLOTED] = durable_balloted, [ON_STORED] = follow_stored,    [ON_FETCHED] = ignore,
+        [ON_APPLIED] = durable_applied, [ON_DISK] = durable_disk,     [ON_STORAGE_LOST] = durable_lost,
+         [ON_PROPOSE] = follow_propose,
+        [ON_LINK_DOWN] = election_link_down, [ON_HINT] = bootstrap_hint,  [ON_FLUSH] = follow_flush,
         [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = ignore,
-        [ON_NOTED] = ignore,           [ON_VOTE] = ignore,                [ON_VOTED] = ignore,
-        [ON_APPEND] = ignore,          [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
+        [ON_NOTED] = ignore,           [ON_VOTE] = election_weigh,        [ON_VOTED] = ignore,
+        [ON_APPEND] = follow_append,   [ON_APPENDED] = ignore,            [ON_FORWARD] = follow_turn_away,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = ignore,
         [ON_CUT] = ignore,
+        [ON_MEMBERS] = wishes_forward, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
     },
     [ROLE_FOLLOWER] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -84,6 +89,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = transfer_timeout_now,
         [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
         [ON_CUT] = ignore,
+        [ON_MEMBERS] = wishes_forward, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
     },
     [ROLE_PRECANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -97,6 +103,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
         [ON_CUT] = ignore,
+        [ON_MEMBERS] = wishes_forward, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
     },
     [ROLE_CANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -110,6 +117,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_refused, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
         [ON_CUT] = ignore,
+        [ON_MEMBERS] = wishes_forward, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
     },
     [ROLE_LEADER] = {
         [ON_TICK] = replication_tick,  [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -117,12 +125,13 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_APPLIED] = durable_applied, [ON_DISK] = durable_disk,      [ON_STORAGE_LOST] = durable_lost,
         [ON_PROPOSE] = proposals_propose,
         [ON_LINK_DOWN] = replication_link_down, [ON_HINT] = bootstrap_hint, [ON_FLUSH] = replication_flush,
-        [ON_MEET] = bootstrap_meet,    [ON_MET] = ignore,                 [ON_NOTE] = bootstrap_again,
+        [ON_MEET] = bootstrap_meet,    [ON_MET] = wishes_met,                 [ON_NOTE] = bootstrap_again,
         [ON_NOTED] = ignore,           [ON_VOTE] = election_weigh,        [ON_VOTED] = election_tally,
         [ON_APPEND] = follow_append,   [ON_APPENDED] = replication_appended, [ON_FORWARD] = proposals_forward,
         [ON_FORWARD_REFUSED] = follow_forward_refused, [ON_TRANSFER] = transfer_asked, [ON_DRAIN] = transfer_drain, [ON_TIMEOUT_NOW] = ignore,
         [ON_READ_INDEX] = readindex_ask, [ON_ASK_INDEX] = readindex_asked, [ON_INDEX_IS] = readindex_told,
         [ON_CUT] = cutting_decided,
+        [ON_MEMBERS] = wishes_asked, [ON_ASK_MEMBERS] = wishes_asked_by_peer, [ON_TELL_MEMBERS] = wishes_told,
     },
 };
 /* clang-format on */
@@ -145,6 +154,7 @@ static const enum raft_column columns[INPUT_COUNT] = {
     [INPUT_DRAIN] = ON_DRAIN,
     [INPUT_READ_INDEX] = ON_READ_INDEX,
     [INPUT_CUT] = ON_CUT,
+    [INPUT_MEMBERS] = ON_MEMBERS,
     [INPUT_FLUSH] = ON_FLUSH,
 };
 
@@ -154,6 +164,8 @@ static enum raft_column column_of_peer(enum message_type type)
         return ON_TIMEOUT_NOW;
     if (type == MESSAGE_ASK_INDEX || type == MESSAGE_INDEX_IS)
         return type == MESSAGE_ASK_INDEX ? ON_ASK_INDEX : ON_INDEX_IS;
+    if (type == MESSAGE_ASK_MEMBERS || type == MESSAGE_TELL_MEMBERS)
+        return type == MESSAGE_ASK_MEMBERS ? ON_ASK_MEMBERS : ON_TELL_MEMBERS;
     bool known = type >= MESSAGE_MEET && type <= MESSAGE_FORWARD_REFUSED;
     return known ? (enum raft_column)(ON_MEET + (type - MESSAGE_MEET)) : ON_COUNT;
 }
@@ -195,10 +207,12 @@ static bool head_fits(struct raft *raft, const struct raft_input *in)
 {
     const struct message *message = in->message;
     const struct peer_head *head = &message->peer;
-    const uint8_t *own = state_members(raft)->cluster;
+    const uint8_t *own = state_cluster(raft);
     bool meeting = message->type <= MESSAGE_NOTED;
     bool stranger = meeting && (is_zero(head->cluster) || is_zero(own));
-    if (!stranger && memcmp(head->cluster, own, CLUSTER_ID_SIZE) != 0) {
+    /* Who knows this very incarnation has met it, and admitted it. */
+    bool admitted = is_zero(own) && !raft->has_note && !is_zero(head->cluster) && head->to != 0;
+    if (!stranger && !admitted && memcmp(head->cluster, own, CLUSTER_ID_SIZE) != 0) {
         if (!is_zero(own))
             complain_cluster(raft, &raft->peers.at[in->slot], own, head->cluster);
         return false;
@@ -227,8 +241,10 @@ static void finish(struct raft *raft)
 {
     transfer_settle(raft);
     readindex_settle(raft);
+    if (!raft->config_settled && raft->commit >= state_config_index(raft))
+        standing_refresh(raft);
     state_emit_ballot(raft);
-    if (raft->role == ROLE_LOADING || raft->role == ROLE_OUTSIDE || !state_settled(raft))
+    if (raft->role == ROLE_LOADING || !state_settled(raft))
         return;
     election_release(raft);
     bootstrap_release(raft);
@@ -275,6 +291,7 @@ static void take_options(struct raft *raft, const struct raft_options *options)
     raft->chance = options->seed;
     memcpy(raft->chance_cluster, options->cluster, CLUSTER_ID_SIZE);
     raft->chance_history = options->history;
+    raft->joins = options->joins;
     for (uint32_t i = 0; i < options->voter_count && i <= RAFT_VOTERS_MAX; i++) {
         const struct raft_voter *voter = &options->voters[i];
         if (memcmp(voter->key, raft->key, RAFT_KEY_SIZE) == 0)
@@ -315,6 +332,7 @@ void raft_close(struct raft **out)
     bytes_close(&raft->texts);
     bytes_close(&raft->txids);
     bytes_close(&raft->note_sent);
+    bytes_close(&raft->rows);
     bytes_close(&raft->load_tail);
     bytes_close(&raft->load_configs);
     bytes_close(&raft->store_scratch);

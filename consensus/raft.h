@@ -3,22 +3,23 @@
  * Pure: no clock, no chance, no socket, no disk. Time and a seed come with the
  * input; the same inputs give the same outputs, byte for byte. The shell
  * (consensus.c) performs outputs in their order and decides nothing.
- * Peers are the OTHER servers, addressed by slot 0 .. raft_peer_count() - 1; a
- * slot never changes its key. The shell connects a link for every slot (look at
- * raft_peer_count after each HINT and after LOADED: slots may be added) and
- * reports messages with the slot whose public key the link has proven. */
+ * Peers are the OTHER servers, addressed by slot 0 .. raft_peer_count() - 1.
+ * The shell connects a link for every slot (again after each step that changed
+ * raft_peers_version: slots are added, and that of a stranger may get another
+ * key) and reports messages with the slot whose public key the link has proven. */
 #ifndef CONSENSUS_RAFT_H
 #define CONSENSUS_RAFT_H
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "protocol/members.h"
 #include "protocol/message.h"
 
 enum {
-    RAFT_KEY_SIZE = 32,
-    RAFT_VOTERS_MAX = 9, /* ourselves included */
-    RAFT_PEERS_MAX = 16, /* voters and strangers that hints named; without ourselves */
-    RAFT_ENDPOINT_MAX = 128,
+    RAFT_KEY_SIZE = MEMBERS_KEY_SIZE,
+    RAFT_VOTERS_MAX = MEMBERS_VOTERS_MAX, /* ourselves included */
+    RAFT_PEERS_MAX = 32, /* members and strangers that hints named; without ourselves */
+    RAFT_ENDPOINT_MAX = MEMBERS_ENDPOINT_MAX,
     RAFT_TEXT_MAX = 512,
 };
 
@@ -44,6 +45,7 @@ struct raft_options {
     uint64_t seed;
     uint8_t cluster[CLUSTER_ID_SIZE]; /* chance, used only if this node founds */
     uint64_t history;                 /* chance, the same */
+    bool joins; /* never founds: waits until a leader calls it (ARCHITECTURE section 8) */
 };
 
 enum raft_role {
@@ -75,6 +77,7 @@ enum raft_input_kind {
     INPUT_DRAIN,        /* number: 1 this node shall not lead while another can, 0 it may again */
     INPUT_READ_INDEX,   /* message: READ_INDEX of the own api */
     INPUT_CUT,          /* message: CUT_AT */
+    INPUT_MEMBERS,      /* message: MEMBERS_ASK of the own api */
     INPUT_FLUSH,        /* once per turn, after everything else */
     INPUT_COUNT
 };
@@ -97,6 +100,7 @@ enum raft_output_kind {
     OUTPUT_READ_INDEX, /* message: READ_INDEX_IS, to the own api */
     OUTPUT_KEPT,       /* err: a TRANSFER was refused, or failed and this node goes on leading;
                           that one succeeded shows in the status */
+    OUTPUT_MEMBERS,    /* message: MEMBERS_ARE, to the own api */
     OUTPUT_COMPLAINT,  /* text: log it as a warning; said once per cause */
     OUTPUT_FATAL,      /* text: log it as an error and end with EXIT_CORRUPTION (I6, I7) */
 };
@@ -143,9 +147,11 @@ struct raft_peer_view {
     uint64_t match_index;       /* as leader */
     uint64_t heard_ms;          /* 0: never */
     bool voter;                 /* of the active configuration */
+    bool member;                /* of it: voter, learner or replica */
 };
 
 uint32_t raft_peer_count(const struct raft *raft);
+uint64_t raft_peers_version(const struct raft *raft);
 struct raft_peer_view raft_peer(const struct raft *raft, uint32_t slot);
 
 /* The slot of a key; -1 if there is none. */
@@ -159,7 +165,8 @@ struct raft_counters {
 
 struct raft_status {
     enum raft_role role;
-    const char *role_name; /* leader, follower, candidate, founding, outside or unknown */
+    const char *role_name; /* leader, follower, candidate, founding, outside, learner, replica,
+                              removed or unknown */
     uint64_t epoch;        /* grows when the leader, or the link to it, changed */
     uint64_t term, leader; /* leader: node id, 0 if none is known */
     uint64_t node, incarnation;

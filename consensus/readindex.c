@@ -97,14 +97,13 @@ static uint64_t acked_round(const struct peer *peer)
 /* A majority has answered an append that was sent after the round began. */
 static bool is_confirmed(const struct raft *raft)
 {
-    uint64_t acked[RAFT_VOTERS_MAX];
-    uint32_t voters = 0;
+    uint64_t acked[MEMBERS_MAX] = {0};
     if (raft->self >= 0)
-        acked[voters++] = UINT64_MAX;
+        acked[raft->self] = UINT64_MAX;
     for (uint32_t i = 0; i < raft->peers.count; i++)
         if (raft->peers.at[i].member >= 0)
-            acked[voters++] = acked_round(&raft->peers.at[i]);
-    return voters == state_members(raft)->count && quorum_value(acked, voters) > raft->reads.round;
+            acked[raft->peers.at[i].member] = acked_round(&raft->peers.at[i]);
+    return quorum_agreed(state_members(raft), acked) > raft->reads.round;
 }
 
 static void confirm(struct raft *raft)

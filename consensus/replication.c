@@ -3,9 +3,11 @@
 
 #include "consensus/cutting.h"
 #include "consensus/durable.h"
+#include "consensus/membership.h"
 #include "consensus/proposals.h"
 #include "consensus/quorum.h"
 #include "consensus/readindex.h"
+#include "consensus/standing.h"
 #include "consensus/transfer.h"
 #include "protocol/entry.h"
 
@@ -13,7 +15,7 @@
 
 void replication_lead(struct raft *raft)
 {
-    assert(raft->self >= 0);
+    assert(raft->stands);
     assert(state_settled(raft));
     raft->role = ROLE_LEADER;
     raft->hurry = 0;
@@ -21,6 +23,7 @@ void replication_lead(struct raft *raft)
     raft->check_due_ms = raft->now_ms;
     raft->cut_due_ms = raft->now_ms + RAFT_CUT_MS;
     raft->cut_index = 0;
+    raft->membership = (struct membership){0};
     raft->counters.terms_led++;
     state_set_leader(raft, RAFT_SELF);
     for (uint32_t i = 0; i < raft->peers.count; i++)
@@ -31,7 +34,7 @@ void replication_lead(struct raft *raft)
         proposals_append(raft, &(struct entry){.kind = ENTRY_FOUNDING, .body = bytes_span(&body)});
         bytes_close(&body);
         state_add_config(raft, raftlog_record(&raft->log, 1));
-        state_refresh_members(raft);
+        standing_refresh(raft);
     } else {
         proposals_append(raft, &(struct entry){.kind = ENTRY_NOOP});
     }
@@ -42,16 +45,13 @@ void replication_lead(struct raft *raft)
 /* Raft section 5.4.2: count only entries of the own term (I3). */
 static void advance_commit(struct raft *raft)
 {
-    uint64_t reached[RAFT_VOTERS_MAX];
-    uint32_t voters = 0;
+    uint64_t reached[MEMBERS_MAX] = {0};
     if (raft->self >= 0)
-        reached[voters++] = raft->stored;
+        reached[raft->self] = raft->stored;
     for (uint32_t i = 0; i < raft->peers.count; i++)
         if (raft->peers.at[i].member >= 0)
-            reached[voters++] = raft->peers.at[i].match;
-    if (voters != state_members(raft)->count)
-        return;
-    uint64_t index = quorum_value(reached, voters);
+            reached[raft->peers.at[i].member] = raft->peers.at[i].match;
+    uint64_t index = quorum_agreed(state_members(raft), reached);
     if (index <= raft->commit || raftlog_term(&raft->log, index) != raft->term)
         return;
     raft->commit = index;
@@ -62,13 +62,13 @@ static void advance_commit(struct raft *raft)
 
 static bool quorum_heard(const struct raft *raft)
 {
-    uint32_t heard = raft->self >= 0;
+    uint32_t heard = raft->self >= 0 ? 1u << raft->self : 0;
     for (uint32_t i = 0; i < raft->peers.count; i++) {
         const struct peer *peer = &raft->peers.at[i];
         if (peer->member >= 0 && raft->now_ms < peer->heard_ms + raft->election_max_ms)
-            heard++;
+            heard |= 1u << peer->member;
     }
-    return quorum_reached(heard, state_members(raft)->count);
+    return quorum_agrees(state_members(raft), heard);
 }
 
 /* A full disk can still be read: another one leads sooner if it is told to. Tried once; meanwhile
@@ -97,12 +97,13 @@ void replication_tick(struct raft *raft, const struct raft_input *in)
     }
     transfer_tick(raft);
     transfer_drain_tick(raft);
+    membership_tick(raft);
     if (shedding)
         return;
     cutting_tick(raft);
     for (uint32_t i = 0; i < raft->peers.count; i++) {
         struct peer *peer = &raft->peers.at[i];
-        if (peer->member < 0 || raft->now_ms < peer->sent_ms + raft->heartbeat_ms)
+        if (!peers_fed(peer) || raft->now_ms < peer->sent_ms + raft->heartbeat_ms)
             continue;
         peer->beat = true;
         raft->dirty = true;
@@ -140,6 +141,7 @@ static void take_match(struct raft *raft, struct peer *peer, const struct messag
         peer->probing = false;
     if (peer->next <= peer->match)
         peer->next = peer->match + 1;
+    membership_acked(raft, peer);
 }
 
 void replication_appended(struct raft *raft, const struct raft_input *in)
@@ -165,6 +167,8 @@ void replication_appended(struct raft *raft, const struct raft_input *in)
     peer->clock_ahead = (int64_t)(answer->wall_ns - raft->wall_ns);
     peer->has_clock = true;
     peer->drained = answer->drained;
+    if (answer->commit_index > peer->commit_known)
+        peer->commit_known = answer->commit_index;
     proposals_judge_clock(raft);
     if (answer->ok)
         take_match(raft, peer, answer);
@@ -218,7 +222,7 @@ void replication_fetched(struct raft *raft, const struct raft_input *in)
 void replication_link_down(struct raft *raft, const struct raft_input *in)
 {
     struct peer *peer = &raft->peers.at[in->slot];
-    if (peer->member < 0)
+    if (!peers_fed(peer))
         return;
     peer->rewound = raft->round;
     peers_rewind(peer, peer->match == 0 ? peer->next : peer->match + 1);
@@ -275,7 +279,8 @@ static void ask_page(struct raft *raft, struct peer *peer)
         peer->before_index = prev;
         peer->before_term = entry_term_of(record);
     }
-    ask_older(raft, peer, prev == peer->before_index ? peer->next : prev);
+    bool known = prev == 0 || prev == peer->before_index;
+    ask_older(raft, peer, known ? peer->next : prev);
 }
 
 /* What may go to the peer now; `*last` stays next - 1 if that is nothing. */
@@ -358,10 +363,13 @@ static void flush_peer(struct raft *raft, uint32_t slot)
 void replication_flush(struct raft *raft, const struct raft_input *in)
 {
     raft->dirty = false;
+    membership_flush(raft);
+    if (raft->role != ROLE_LEADER)
+        return; /* it was removed, and that is known */
     durable_flush(raft);
     readindex_begin(raft);
     for (uint32_t i = 0; i < raft->peers.count; i++)
-        if (raft->peers.at[i].member >= 0)
+        if (peers_fed(&raft->peers.at[i]))
             flush_peer(raft, i);
     transfer_flush(raft);
 }

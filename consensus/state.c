@@ -37,7 +37,7 @@ struct message *state_answer(struct raft *raft, uint32_t slot, uint64_t to, uint
     output->slot = slot;
     struct message *message = &output->message;
     message->type = type;
-    memcpy(message->peer.cluster, state_members(raft)->cluster, CLUSTER_ID_SIZE);
+    memcpy(message->peer.cluster, state_cluster(raft), CLUSTER_ID_SIZE);
     message->peer.from = raft->node;
     message->peer.from_incarnation = raft->incarnation;
     message->peer.to = to;
@@ -62,6 +62,15 @@ static const char *print(struct raft *raft, const char *format, va_list args)
         return NULL;
     raft->texts.size += (size_t)size + 1;
     return at;
+}
+
+const char *state_print(struct raft *raft, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const char *text = print(raft, format, args);
+    va_end(args);
+    return text;
 }
 
 void state_complain(struct raft *raft, const char *format, ...)
@@ -145,47 +154,37 @@ void state_add_config(struct raft *raft, struct span record)
     raft->configs[raft->config_count++] = mark;
 }
 
-void state_refresh_members(struct raft *raft)
+const uint8_t *state_cluster(const struct raft *raft)
 {
     const struct members *members = state_members(raft);
-    raft->self = -1;
-    for (uint32_t i = 0; i < raft->peers.count; i++)
-        raft->peers.at[i].member = -1;
-    for (uint32_t i = 0; i < members->count; i++) {
-        const struct member *member = &members->at[i];
-        if (memcmp(member->key, raft->key, RAFT_KEY_SIZE) == 0) {
-            bool same = member->node == raft->node && member->incarnation == raft->incarnation;
-            raft->self = same ? (int)i : -1;
-            continue;
-        }
-        int slot = peers_find(&raft->peers, member->key);
-        if (slot < 0)
-            slot = peers_add(&raft->peers, member->key, member->endpoint);
-        if (slot < 0) {
-            state_complain(raft, "no slot is left for the voter at %s", member->endpoint);
-            continue;
-        }
-        struct peer *peer = &raft->peers.at[slot];
-        peer->member = (int)i;
-        peer->node = member->node;
-        peer->incarnation = member->incarnation;
-    }
-    if (members->count > 0 && raft->self < 0) {
-        raft->outside = "this directory is not the one that was admitted: it was wiped, copied "
-                        "or restored, or the node was never a member";
-        memcpy(raft->outside_cluster, members->cluster, CLUSTER_ID_SIZE);
-        state_step_down(raft);
-        raft->role = ROLE_OUTSIDE;
-        state_complain(raft, "this node is no voter: %s", raft->outside);
-    } else if (raft->role == ROLE_FOUNDING && raft->config_count > 0) {
-        raft->role = ROLE_FOLLOWER;
-    }
+    return members->count > 0 ? members->cluster : raft->called_by;
+}
+
+uint64_t state_config_index(const struct raft *raft)
+{
+    return raft->config_count > 0 ? raft->configs[raft->config_count - 1].index : 0;
+}
+
+bool state_votes(const struct raft *raft)
+{
+    return raft->self >= 0 && member_votes(&state_members(raft)->at[raft->self]);
+}
+
+int state_slot(struct raft *raft, const uint8_t key[RAFT_KEY_SIZE], const char *endpoint)
+{
+    int slot = peers_add(&raft->peers, key, endpoint);
+    if (slot >= 0)
+        return slot;
+    uint64_t keep = 1ull << raft->ack_slot | 1ull << raft->leader;
+    for (uint32_t i = 0; i < raft->peers.count && raft->config_count == 0; i++)
+        keep |= (uint64_t)raft->peers.at[i].listed << i;
+    return peers_reuse(&raft->peers, key, endpoint, keep);
 }
 
 bool state_counts(const struct raft *raft, uint32_t slot, const struct peer_head *head)
 {
     const struct peer *peer = &raft->peers.at[slot];
-    return peer->member >= 0 && head->from == peer->node &&
+    return peers_fed(peer) && head->from == peer->node &&
            head->from_incarnation == peer->incarnation;
 }
 
@@ -198,15 +197,28 @@ void state_set_leader(struct raft *raft, uint32_t slot)
     raft->ack_owed = raft->nack_owed = false;
 }
 
+static enum raft_role resting_role(const struct raft *raft)
+{
+    if (raft->barred)
+        return ROLE_OUTSIDE;
+    if (state_members(raft)->count == 0)
+        return raft->outside ? ROLE_OUTSIDE : ROLE_FOUNDING;
+    if (!raft->inside)
+        return ROLE_OUTSIDE;
+    return raft->config_count > 0 ? ROLE_FOLLOWER : ROLE_FOUNDING;
+}
+
 void state_step_down(struct raft *raft)
 {
     if (raft->role == ROLE_LEADER || raft->leader == RAFT_SELF)
         state_set_leader(raft, RAFT_NOBODY);
-    for (uint32_t i = 0; i < raft->peers.count; i++)
+    for (uint32_t i = 0; i < raft->peers.count; i++) {
         peers_forget_fetch(&raft->peers.at[i]);
+        raft->peers.at[i].leaving = 0;
+    }
     raft->votes = 0;
     raft->asked = false;
-    raft->role = raft->config_count > 0 ? ROLE_FOLLOWER : ROLE_FOUNDING;
+    raft->role = resting_role(raft);
     raft->dirty = true;
 }
 
@@ -221,7 +233,7 @@ uint64_t state_chance(struct raft *raft, uint64_t below)
 
 bool state_drained(const struct raft *raft)
 {
-    return raft->drained && state_members(raft)->count > 1;
+    return raft->drained && members_count(state_members(raft), MEMBER_VOTER) > 1;
 }
 
 void state_restart_election(struct raft *raft)

@@ -6,7 +6,7 @@
 #ifndef CONSENSUS_STATE_H
 #define CONSENSUS_STATE_H
 
-#include "consensus/members.h"
+#include "protocol/members.h"
 #include "consensus/peers.h"
 #include "consensus/raft.h"
 #include "consensus/raftlog.h"
@@ -57,6 +57,7 @@ enum raft_column {
     ON_TRANSFER,
     ON_DRAIN,
     ON_CUT,
+    ON_MEMBERS,
     ON_FLUSH,
     ON_MEET,
     ON_MET,
@@ -72,6 +73,8 @@ enum raft_column {
     ON_READ_INDEX,
     ON_ASK_INDEX,
     ON_INDEX_IS,
+    ON_ASK_MEMBERS,
+    ON_TELL_MEMBERS,
     ON_COUNT
 };
 
@@ -111,6 +114,7 @@ struct raft {
     struct bytes texts;     /* of complaints, lent */
     struct bytes txids;     /* of refusals, lent */
     struct bytes note_sent; /* of BALLOT and NOTE, lent */
+    struct bytes rows;      /* of MEMBERS_ARE, lent */
     bool broken;            /* FATAL was emitted: nothing more is done */
 
     enum raft_role role;
@@ -121,6 +125,7 @@ struct raft {
     bool load_asked;
     uint64_t life, incarnation, load_due_ms;
     bool may_vote;
+    bool barred;         /* the directory is damaged, copied or restored: promises nothing (I18) */
     enum raft_disk disk; /* what storage said last */
     uint64_t ticket;     /* of BALLOT, STORE, FETCH: one sequence */
     struct bytes load_tail, load_configs;
@@ -144,7 +149,12 @@ struct raft {
     /* configuration */
     struct config_mark configs[RAFT_CONFIGS_MAX];
     uint32_t config_count;
-    int self; /* position in the active configuration, under this incarnation; -1: none */
+    int self;    /* position in the active configuration, under this incarnation; -1: none */
+    bool stands; /* may campaign: votes in the active configuration, or it is not committed and
+                    this node votes in the one before it (thesis section 4.2.2) */
+    bool inside; /* belongs to the cluster as far as this node knows */
+    uint64_t told_removed; /* a member knows this committed configuration, without this node */
+    bool config_settled;   /* all of this was judged with the active configuration committed */
 
     struct peers peers;
 
@@ -189,6 +199,10 @@ struct raft {
         uint64_t index; /* of the running round: what is answered */
         uint64_t round; /* answers to appends up to this one confirm nothing */
     } reads;
+    struct membership {
+        uint32_t handovers;       /* tried because this node is to go */
+        uint64_t handover_due_ms; /* when to go without one; 0: not begun */
+    } membership;
 
     /* founding */
     uint64_t meet_due_ms;
@@ -198,7 +212,9 @@ struct raft {
         uint32_t slot;
         uint64_t to, to_incarnation;
     } noted;
-    const char *outside; /* why the role is OUTSIDE */
+    bool joins;                         /* never founds: waits to be added */
+    uint8_t called_by[CLUSTER_ID_SIZE]; /* the leader's cluster, while the own log names none */
+    const char *outside;                /* why the role is OUTSIDE */
     uint8_t outside_cluster[CLUSTER_ID_SIZE];
 
     struct raft_counters counters;
@@ -219,6 +235,10 @@ struct message *state_send(struct raft *raft, uint32_t slot, enum message_type t
 struct message *state_answer(struct raft *raft, uint32_t slot, uint64_t to, uint64_t to_incarnation,
                              enum message_type type);
 
+/* Lends a text until the next step; NULL once there are too many. */
+const char *state_print(struct raft *raft, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 void state_complain(struct raft *raft, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void state_fatal(struct raft *raft, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -235,16 +255,28 @@ void state_emit_ballot(struct raft *raft); /* if something changed in this step 
 /* Lends the active configuration: the last one in the log, else the note; count 0: none. */
 const struct members *state_members(const struct raft *raft);
 
-/* After every change of log or note (I8). */
-void state_refresh_members(struct raft *raft);
 void state_add_config(struct raft *raft, struct span record);
 
-/* True if the head's sender is the voter that the active configuration has for this slot (I11). */
+/* Lends the cluster id: of the active configuration, else of the leader that calls. Zeros: none. */
+const uint8_t *state_cluster(const struct raft *raft);
+
+/* Log index of the active configuration; 0: it is the note, or there is none. */
+uint64_t state_config_index(const struct raft *raft);
+
+/* This node counts in a majority of the active configuration. */
+bool state_votes(const struct raft *raft);
+
+/* Slot of a key, new or known; a stranger gives way where all are taken. -1: none is left. */
+int state_slot(struct raft *raft, const uint8_t key[RAFT_KEY_SIZE], const char *endpoint);
+
+/* True if the head's sender is the member that the active configuration has for this slot, or
+ * had until it was removed: the very incarnation (I11). Whether it votes: peer->votes. */
 bool state_counts(const struct raft *raft, uint32_t slot, const struct peer_head *head);
 
 /* --- roles --- */
 
-/* FOLLOWER, or FOUNDING while record 1 is not in the log. Drops what a leader or candidate had. */
+/* FOLLOWER, FOUNDING while record 1 is not in the log, or OUTSIDE where this node is no member.
+ * Drops what a leader or candidate had. */
 void state_step_down(struct raft *raft);
 void state_set_leader(struct raft *raft, uint32_t slot);
 void state_restart_election(struct raft *raft); /* a new random timeout from now */

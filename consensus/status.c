@@ -1,7 +1,8 @@
 /* status.c - what the shell may look at, and the invariants of the core (raft.h). */
 #include "consensus/bootstrap.h"
-#include "consensus/state.h"
 
+#include "consensus/standing.h"
+#include "consensus/state.h"
 #include <assert.h>
 #include <stdio.h>
 
@@ -24,7 +25,7 @@ static uint64_t leader_due(const struct raft *raft)
     if (raft->transfer.running && raft->shed)
         return due; /* no heartbeats */
     for (uint32_t i = 0; i < raft->peers.count; i++)
-        if (raft->peers.at[i].member >= 0)
+        if (peers_fed(&raft->peers.at[i]))
             due = least(due, raft->peers.at[i].sent_ms + raft->heartbeat_ms);
     return due;
 }
@@ -63,16 +64,22 @@ struct raft_peer_view raft_peer(const struct raft *raft, uint32_t slot)
 {
     assert(slot < raft->peers.count);
     const struct peer *peer = &raft->peers.at[slot];
-    bool voter = peer->member >= 0;
+    bool known = peer->member >= 0;
     return (struct raft_peer_view){
         .key = peer->key,
         .endpoint = peer->endpoint,
-        .node = voter ? peer->node : peer->met_node,
-        .incarnation = voter ? peer->incarnation : peer->met_incarnation,
+        .node = known ? peer->node : peer->met_node,
+        .incarnation = known ? peer->incarnation : peer->met_incarnation,
         .match_index = peer->match,
         .heard_ms = peer->heard_ms,
-        .voter = voter,
+        .voter = peer->votes,
+        .member = known,
     };
+}
+
+uint64_t raft_peers_version(const struct raft *raft)
+{
+    return raft->peers.version;
 }
 
 int raft_slot_of(const struct raft *raft, const uint8_t key[RAFT_KEY_SIZE])
@@ -94,14 +101,21 @@ static uint64_t leader_node(const struct raft *raft)
 
 static void describe_outside(const struct raft *raft, char *text, size_t size)
 {
+    static const uint8_t none[CLUSTER_ID_SIZE];
     char cluster[2 * CLUSTER_ID_SIZE + 1] = "";
     for (size_t i = 0; i < CLUSTER_ID_SIZE; i++)
         snprintf(cluster + 2 * i, 3, "%02x", raft->outside_cluster[i]);
-    snprintf(text, size, "to be admitted (cluster id %s): %s", cluster, raft->outside);
+    if (standing_removed(raft))
+        snprintf(text, size, "nothing: %s (cluster id %s)", raft->outside, cluster);
+    else if (memcmp(raft->outside_cluster, none, CLUSTER_ID_SIZE) == 0)
+        snprintf(text, size, "to be admitted: %s", raft->outside);
+    else
+        snprintf(text, size, "to be admitted (cluster id %s): %s", cluster, raft->outside);
 }
 
 static void describe(const struct raft *raft, char *text, size_t size)
 {
+    uint32_t voters = members_count(state_members(raft), MEMBER_VOTER);
     text[0] = 0;
     if (raft->role == ROLE_LOADING)
         snprintf(text, size, "storage to say what is on disk");
@@ -110,11 +124,20 @@ static void describe(const struct raft *raft, char *text, size_t size)
     else if (raft->config_count == 0)
         bootstrap_waits_for(raft, text, size);
     else if (raft->leader == RAFT_NOBODY)
-        snprintf(text, size, "a leader: a majority of %u voters must be up",
-                 state_members(raft)->count);
+        snprintf(text, size, "a leader: a majority of %u voters must be up", voters);
     else if (raft->role == ROLE_LEADER && raft->commit < raft->term_first)
         snprintf(text, size, "a majority of %u voters to store the first entry of the term",
-                 state_members(raft)->count);
+                 voters);
+}
+
+static const char *own_role_name(const struct raft *raft)
+{
+    const struct members *members = state_members(raft);
+    if (raft->role == ROLE_OUTSIDE && !raft->barred && standing_removed(raft))
+        return "removed";
+    if (raft->role == ROLE_FOLLOWER && raft->self >= 0 && !state_votes(raft))
+        return member_role_name(members->at[raft->self].now);
+    return raft_role_name(raft->role);
 }
 
 void raft_status(const struct raft *raft, struct raft_status *status)
@@ -122,7 +145,7 @@ void raft_status(const struct raft *raft, struct raft_status *status)
     const struct members *members = state_members(raft);
     *status = (struct raft_status){
         .role = raft->role,
-        .role_name = raft_role_name(raft->role),
+        .role_name = own_role_name(raft),
         .epoch = raft->epoch,
         .term = raft->term,
         .leader = leader_node(raft),
@@ -155,7 +178,7 @@ static void assert_log(const struct raft *raft)
 
 static void assert_leader(const struct raft *raft)
 {
-    assert(raft->self >= 0);
+    assert(raft->stands || raft->config_settled); /* one that is removed leads until it is known */
     assert(raft->leader == RAFT_SELF);
     assert(state_settled(raft));
     assert(raft->vote == raft->node);

@@ -36,28 +36,46 @@ static void resume(struct raft *raft, enum err err)
 
 static bool answers(const struct raft *raft, const struct peer *peer)
 {
-    bool in_this_term = peer->has_clock; /* every answer tells it */
-    return peer->member >= 0 && in_this_term &&
-           raft->now_ms < peer->heard_ms + raft->election_min_ms;
+    return peer->votes && peers_answers(peer, raft->now_ms, raft->election_min_ms);
 }
 
-/* The voter that has most of the log; RAFT_NOBODY: none answers. */
-static uint32_t choose(const struct raft *raft)
+static bool stays(const struct raft *raft, const struct peer *peer)
+{
+    return state_members(raft)->at[peer->member].wish == MEMBER_VOTER;
+}
+
+static uint32_t most_of_log(const struct raft *raft, bool staying)
 {
     uint32_t best = RAFT_NOBODY;
     for (uint32_t i = 0; i < raft->peers.count; i++) {
         const struct peer *peer = &raft->peers.at[i];
-        if (answers(raft, peer) && !peer->drained &&
+        if (answers(raft, peer) && !peer->drained && stays(raft, peer) == staying &&
             (best == RAFT_NOBODY || peer->match > raft->peers.at[best].match))
             best = i;
     }
     return best;
 }
 
+/* The voter that has most of the log, if possible one that is not to go; RAFT_NOBODY: none
+ * answers. */
+static uint32_t choose(const struct raft *raft)
+{
+    uint32_t best = most_of_log(raft, true);
+    return best != RAFT_NOBODY ? best : most_of_log(raft, false);
+}
+
+static bool has_others(const struct raft *raft)
+{
+    for (uint32_t i = 0; i < raft->peers.count; i++)
+        if (raft->peers.at[i].votes)
+            return true;
+    return false;
+}
+
 static uint32_t slot_of_voter(const struct raft *raft, uint64_t node)
 {
     for (uint32_t i = 0; i < raft->peers.count; i++)
-        if (raft->peers.at[i].member >= 0 && raft->peers.at[i].node == node)
+        if (raft->peers.at[i].votes && raft->peers.at[i].node == node)
             return i;
     return RAFT_NOBODY;
 }
@@ -66,7 +84,7 @@ enum err transfer_begin(struct raft *raft, uint64_t node)
 {
     if (raft->transfer.running)
         return ERR_BUSY;
-    if (state_members(raft)->count < 2)
+    if (!has_others(raft))
         return ERR_NOT_FOUND;
     uint32_t target = node != 0 ? slot_of_voter(raft, node) : choose(raft);
     if (target == RAFT_NOBODY)
@@ -146,7 +164,7 @@ void transfer_tick(struct raft *raft)
     const struct transfer *transfer = &raft->transfer;
     if (!transfer->running)
         return;
-    if (raft->peers.at[transfer->target].member < 0)
+    if (!raft->peers.at[transfer->target].votes)
         resume(raft, ERR_NOT_FOUND);
     else if (raft->now_ms >= transfer->due_ms)
         resume(raft, ERR_TIMEOUT);
@@ -176,7 +194,7 @@ void transfer_timeout_now(struct raft *raft, const struct raft_input *in)
     if (raft->log.last != message->timeout_now.last_index ||
         raftlog_last_term(&raft->log) != message->timeout_now.last_term)
         return;
-    if (raft->self < 0 || raft->drained || !state_settled(raft) || durable_stalls(raft))
+    if (!state_votes(raft) || raft->drained || !state_settled(raft) || durable_stalls(raft))
         return;
     raft->transfer_term = raft->term + 1;
     election_campaign(raft);

@@ -168,6 +168,16 @@ enum err gate_allow(struct gate *gate, const uint8_t key[KEY_SIZE])
     return ERR_NONE;
 }
 
+void gate_forbid(struct gate *gate, const uint8_t key[KEY_SIZE])
+{
+    for (uint32_t i = 0; i < gate->key_count; i++) {
+        if (memcmp(gate->keys[i], key, KEY_SIZE) != 0)
+            continue;
+        memcpy(gate->keys[i], gate->keys[--gate->key_count], KEY_SIZE);
+        return;
+    }
+}
+
 enum err gate_guard(void *socket, const char *domain, const struct keys *keys)
 {
     int on = 1, handshake = HANDSHAKE_MS;

@@ -31,6 +31,9 @@ void gate_close(struct gate *gate);
 /* ERR_LIMIT: the list is full. Allowing twice is fine. */
 MUST_USE enum err gate_allow(struct gate *gate, const uint8_t key[KEY_SIZE]);
 
+/* From the next connection on; one that stands is the owner's to close or to ignore. */
+void gate_forbid(struct gate *gate, const uint8_t key[KEY_SIZE]);
+
 /* Puts a server socket behind the gate: domain, option 93, size and handshake limits.
  * `keys` NULL: no CURVE. */
 MUST_USE enum err gate_guard(void *socket, const char *domain, const struct keys *keys);

@@ -180,11 +180,14 @@ enum err peerlink_set(struct peerlink *link, uint32_t slot, const uint8_t key[KE
 {
     assert(slot < PEERLINK_PEERS_MAX);
     struct peerlink_peer *peer = &link->peers[slot];
-    if (peer->used && strcmp(peer->endpoint, endpoint) == 0)
+    bool same_key = peer->used && memcmp(peer->key, key, KEY_SIZE) == 0;
+    if (same_key && strcmp(peer->endpoint, endpoint) == 0)
         return ERR_NONE;
     if (strlen(endpoint) >= sizeof peer->endpoint)
         return ERR_LIMIT;
     close_peer_sockets(link, peer);
+    if (peer->used && !same_key)
+        gate_forbid(&link->gate, peer->key);
     peer->used = true;
     peer->link = link;
     memcpy(peer->key, key, KEY_SIZE);

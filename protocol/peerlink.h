@@ -10,7 +10,7 @@
 #include "protocol/gate.h"
 #include "protocol/message.h"
 
-enum { PEERLINK_PEERS_MAX = 16, PEERLINK_ENDPOINT_MAX = 256 };
+enum { PEERLINK_PEERS_MAX = 32, PEERLINK_ENDPOINT_MAX = 256 };
 
 struct peerlink_rules {
     void (*receive)(void *owner, uint32_t slot, const struct message *message);
@@ -57,7 +57,8 @@ void peerlink_close(struct peerlink *link);
 /* Where the socket was really bound; lent until the next call. */
 const char *peerlink_endpoint(struct peerlink *link, char text[PEERLINK_ENDPOINT_MAX]);
 
-/* Lets the key in, and connects to the endpoint (anew where it changed; empty: not at all). */
+/* Lets the key in, and connects to the endpoint (anew where it changed; empty: not at all). A slot
+ * that had another key belongs to this one from now on, and the other is let in no more. */
 MUST_USE enum err peerlink_set(struct peerlink *link, uint32_t slot, const uint8_t key[KEY_SIZE],
                                const char *endpoint);
 

@@ -1,4 +1,5 @@
 /* check.c - what must hold after every step: I1, I2, I3, I5, I6, I11, I12 and one log. */
+#include "consensus/quorum.h"
 #include "protocol/entry.h"
 #include "tests/sim/world.h"
 
@@ -43,23 +44,42 @@ static void check_term(struct world *world, uint32_t at)
     world->leaders[term] = at + 1;
 }
 
-static bool voted_for(const struct world *world, uint32_t voter, const struct raft *leader)
+static int node_of(const struct world *world, const struct member *member)
 {
-    const struct disk *disk = &world->nodes[voter].disk;
-    uint64_t term = disk->wiped ? disk->promised_term : disk->term;
-    uint64_t vote = disk->wiped ? disk->promised_vote : disk->vote;
+    for (uint32_t i = 0; i < world->count; i++)
+        if (memcmp(world->nodes[i].key, member->key, RAFT_KEY_SIZE) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* The very directory that was admitted, not one that lost its memory since. */
+static bool is_admitted(const struct world *world, const struct member *member)
+{
+    int node = node_of(world, member);
+    return node >= 0 && world->nodes[node].disk.incarnation == member->incarnation;
+}
+
+static bool voted_for(const struct world *world, const struct member *voter,
+                      const struct raft *leader)
+{
+    const struct disk *disk = &world->nodes[node_of(world, voter)].disk;
+    bool lost = disk->wiped && !is_admitted(world, voter);
+    uint64_t term = lost ? disk->promised_term : disk->term;
+    uint64_t vote = lost ? disk->promised_vote : disk->vote;
     return term > leader->term || (term == leader->term && vote == leader->node);
 }
 
 /* I2, I11: a quorum of admitted directories has the vote on disk. */
 static void check_elected(struct world *world, uint32_t at)
 {
+    const struct raft *raft = world->nodes[at].raft;
+    const struct members *members = state_members(raft);
     uint32_t votes = 0;
-    for (uint32_t i = 0; i < world->count; i++)
-        votes += voted_for(world, i, world->nodes[at].raft);
-    if (votes * 2 <= world->count)
-        world_violated(world, "I2/I11: node %u leads term %llu with %u durable votes", at,
-                       (unsigned long long)world->nodes[at].raft->term, votes);
+    for (uint32_t i = 0; i < members->count; i++)
+        votes |= (uint32_t)voted_for(world, &members->at[i], raft) << i;
+    if (!quorum_agrees(members, votes))
+        world_violated(world, "I2/I11: node %u leads term %llu with the durable votes %x", at,
+                       (unsigned long long)raft->term, votes);
     check_term(world, at);
 }
 
@@ -72,12 +92,16 @@ static void check_quorum_has(struct world *world, uint32_t at, uint64_t index)
         own = raftlog_record(&raft->log, index);
     if (own.size == 0 || raft->applied >= index)
         return;
+    const struct members *members = state_members(raft);
     uint32_t have = 0;
-    for (uint32_t i = 0; i < world->count; i++)
-        have += world->nodes[i].disk.wiped ||
-                span_equal(disk_record(&world->nodes[i].disk, index), own);
-    if (have * 2 <= world->count)
-        world_violated(world, "I3/I5: node %u commits index %llu, on %u disks", at,
+    for (uint32_t i = 0; i < members->count; i++) {
+        const struct member *member = &members->at[i];
+        const struct disk *disk = &world->nodes[node_of(world, member)].disk;
+        bool has = !is_admitted(world, member) || span_equal(disk_record(disk, index), own);
+        have |= (uint32_t)has << i;
+    }
+    if (!quorum_agrees(members, have))
+        world_violated(world, "I3/I5: node %u commits index %llu, on the disks %x", at,
                        (unsigned long long)index, have);
     if (entry_term_of(own) != raft->term)
         world_violated(world, "I3: leader %u commits by an entry of term %llu", at,
@@ -106,10 +130,13 @@ static void check_heard(struct world *world, uint32_t at)
     uint64_t grace = clock_longest(world, at, world->election_max_ms + world->heartbeat_ms) + 50;
     if (world->now <= node->paused_until + 1)
         return; /* it wakes: its timer comes behind what was in the queues */
-    uint32_t heard = 1;
-    for (uint32_t i = 0; i < world->count; i++)
-        heard += i != at && world->now < node->heard[i] + grace;
-    if (heard * 2 <= world->count && world->now >= node->led_since + grace)
+    const struct members *members = state_members(node->raft);
+    uint32_t heard = 0;
+    for (uint32_t i = 0; i < members->count; i++) {
+        uint32_t other = (uint32_t)node_of(world, &members->at[i]);
+        heard |= (uint32_t)(other == at || world->now < node->heard[other] + grace) << i;
+    }
+    if (!quorum_agrees(members, heard) && world->now >= node->led_since + grace)
         world_violated(world, "I12: node %u leads without a quorum", at);
 }
 

@@ -195,6 +195,7 @@ static const struct fault {
     [FAULT_WALL] = {"wall", 10, wall},
     [FAULT_TRANSFER] = {"transfer", 80, transfer},
     [FAULT_DRAIN] = {"drain", 10, drain},
+    [FAULT_MEMBERS] = {"members", 100, churn_wish},
 };
 
 const char *fault_name(enum fault_kind kind)
@@ -229,6 +230,18 @@ static void draw_world(struct world *world)
     world->election_max_ms = 1000;
 }
 
+/* Members come and go in every other run. Then none loses its memory: it may be one of two. */
+static void draw_churn(struct world *world, struct plan *plan)
+{
+    if (world_chance(world, 2) == 0)
+        plan->per[FAULT_MEMBERS] = 0;
+    if (plan->per[FAULT_MEMBERS] == 0)
+        return;
+    plan->per[FAULT_WIPE] = plan->per[FAULT_RESTORE] = plan->per[FAULT_CLONE] = 0;
+    world->founders = world->count;
+    world->count += (uint32_t)world_chance(world, WORLD_NODES_MAX - world->count + 1);
+}
+
 void faults_draw(struct world *world, struct plan *plan, uint64_t seed)
 {
     *world = (struct world){.seed = seed, .chance = seed * 77 + 1};
@@ -245,22 +258,24 @@ void faults_draw(struct world *world, struct plan *plan, uint64_t seed)
     };
     for (int kind = 0; kind < FAULT_COUNT; kind++)
         plan->per[kind] = some(world, faults[kind].below);
+    draw_churn(world, plan);
 }
 
 void faults_print(const struct world *world, const struct plan *plan)
 {
-    printf("sim: seed=%llu nodes=%u loss=%u dup=%u garble=%u delay=%llu..%llu slow=1/%llu:%llu "
+    printf("sim: seed=%llu nodes=%u founders=%u loss=%u dup=%u garble=%u delay=%llu..%llu "
+           "slow=1/%llu:%llu "
            "disk=%llu..%llu answer=%llu rot=%u tail=%llu told=%llu down=%llu cut=%llu stall=%llu "
            "pause=%llu faulty=%llu propose=%u%% body=%u",
-           (unsigned long long)world->seed, world->count, world->loss, world->dup, world->garble,
-           (unsigned long long)world->delay_min, (unsigned long long)world->delay_max,
-           (unsigned long long)world->slow_one_in, (unsigned long long)world->slow_ms,
-           (unsigned long long)world->disk_min, (unsigned long long)world->disk_max,
-           (unsigned long long)world->answer_max, world->rot, (unsigned long long)world->tail_bytes,
-           (unsigned long long)world->tail_told, (unsigned long long)plan->down_ms,
-           (unsigned long long)plan->cut_ms, (unsigned long long)plan->stall_ms,
-           (unsigned long long)plan->pause_ms, (unsigned long long)plan->faulty_ms,
-           plan->propose_percent, plan->body_max);
+           (unsigned long long)world->seed, world->count, world->founders, world->loss, world->dup,
+           world->garble, (unsigned long long)world->delay_min,
+           (unsigned long long)world->delay_max, (unsigned long long)world->slow_one_in,
+           (unsigned long long)world->slow_ms, (unsigned long long)world->disk_min,
+           (unsigned long long)world->disk_max, (unsigned long long)world->answer_max, world->rot,
+           (unsigned long long)world->tail_bytes, (unsigned long long)world->tail_told,
+           (unsigned long long)plan->down_ms, (unsigned long long)plan->cut_ms,
+           (unsigned long long)plan->stall_ms, (unsigned long long)plan->pause_ms,
+           (unsigned long long)plan->faulty_ms, plan->propose_percent, plan->body_max);
     for (int kind = 0; kind < FAULT_COUNT; kind++)
         printf(" %s=%u", faults[kind].name, plan->per[kind]);
     printf("\n");

@@ -26,6 +26,7 @@ enum fault_kind {
     FAULT_WALL,      /* the time of day jumps */
     FAULT_TRANSFER,  /* somebody asks for a hand-over */
     FAULT_DRAIN,     /* somebody asks that a node leads no more, or may again */
+    FAULT_MEMBERS,   /* somebody wishes for other members */
     FAULT_COUNT
 };
 
@@ -50,6 +51,10 @@ void faults_maybe(struct world *world, struct plan *plan);
 
 /* Liveness: no fault is left, and every node is up. */
 void faults_freeze(struct world *world);
+
+/* churn.c: a wish; and in the end everybody is to vote. */
+bool churn_wish(struct world *world, struct plan *plan, uint32_t node);
+void churn_restore(struct world *world);
 
 /* topology.c */
 void topology_heal(struct world *world);

@@ -14,6 +14,13 @@ static void mix(struct world *world, const struct raft_output *output)
     bytes_close(&frame);
 }
 
+static void tell_members(struct world *world, uint32_t at, const struct message_members_are *are)
+{
+    world_trace(world, "%u members: %.*s%s%.*s%s", at + 1, (int)are->error.size,
+                (const char *)are->error.data, are->error.size > 0 ? ": " : "",
+                (int)are->detail.size, (const char *)are->detail.data, are->done ? "done" : "");
+}
+
 static void perform(struct world *world, uint32_t at, const struct raft_output *output)
 {
     struct node *node = &world->nodes[at];
@@ -33,6 +40,9 @@ static void perform(struct world *world, uint32_t at, const struct raft_output *
         break;
     case OUTPUT_KEPT:
         world_trace(world, "%u hands nothing over: %s", at + 1, err_name(output->err));
+        break;
+    case OUTPUT_MEMBERS:
+        tell_members(world, at, &output->message.members_are);
         break;
     case OUTPUT_COMPLAINT:
         world_trace(world, "%u says: %s", at + 1, output->text);
@@ -93,7 +103,9 @@ static void start_consensus(struct world *world, uint32_t at)
 {
     struct node *node = &world->nodes[at];
     struct raft_voter voters[WORLD_NODES_MAX];
-    for (uint32_t i = 0; i < world->count; i++) {
+    bool joins = world->founders > 0 && at >= world->founders;
+    uint32_t known = world->founders > 0 && !joins ? world->founders : world->count;
+    for (uint32_t i = 0; i < known; i++) {
         memcpy(voters[i].key, world->nodes[i].key, RAFT_KEY_SIZE);
         voters[i].endpoint = "tcp://sim";
     }
@@ -101,7 +113,8 @@ static void start_consensus(struct world *world, uint32_t at)
         .node = node->id,
         .endpoint = "tcp://sim",
         .voters = voters,
-        .voter_count = world->count,
+        .voter_count = known,
+        .joins = joins,
         .heartbeat_ms = world->heartbeat_ms,
         .election_min_ms = world->election_min_ms,
         .election_max_ms = world->election_max_ms,
@@ -247,6 +260,29 @@ void node_drain(struct world *world, uint32_t at, bool on)
 {
     if (hears(world, at))
         node_step(world, at, (struct raft_input){.kind = INPUT_DRAIN, .number = on});
+}
+
+void node_members(struct world *world, uint32_t at, const char *const *wishes)
+{
+    struct message message = {.type = MESSAGE_MEMBERS_ASK};
+    struct texts *ops = &message.members_ask.ops;
+    while (wishes[ops->count] != NULL && ops->count < TEXTS_MAX - 1) {
+        ops->at[ops->count] = SPAN_TEXT(wishes[ops->count]);
+        ops->count++;
+    }
+    if (hears(world, at))
+        node_step(world, at, (struct raft_input){.kind = INPUT_MEMBERS, .message = &message});
+}
+
+void node_hint_all(struct world *world)
+{
+    for (uint32_t i = 0; i < world->count; i++)
+        for (uint32_t k = 0; k < world->count; k++) {
+            struct raft_voter voter = {.endpoint = "tcp://sim"};
+            memcpy(voter.key, world->nodes[k].key, RAFT_KEY_SIZE);
+            if (i != k && hears(world, i))
+                node_step(world, i, (struct raft_input){.kind = INPUT_HINT, .voter = &voter});
+        }
 }
 
 void node_propose(struct world *world, uint32_t at, uint32_t count, uint32_t size)

@@ -6,9 +6,10 @@ SIM_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/sim/*.c))
 SIM_WORLD   := $(filter-out %/sim.o %/run.o,$(SIM_OBJECTS))
 # The pure core and what it stands on: no socket, no thread.
 SIM_CORE    := $(addprefix $(OUT)/consensus/,raft.o state.o election.o replication.o proposals.o \
-	follow.o durable.o transfer.o readindex.o cutting.o bootstrap.o status.o raftlog.o peers.o members.o quorum.o) \
-	$(addprefix $(OUT)/protocol/,entry.o message.o field.o wire.o) \
-	$(addprefix $(OUT)/common/,bytes.o err.o hash.o)
+	follow.o durable.o transfer.o readindex.o cutting.o bootstrap.o status.o raftlog.o peers.o quorum.o \
+	standing.o membership.o memberlist.o wishes.o plan.o memberop.o) \
+	$(addprefix $(OUT)/protocol/,entry.o message.o field.o wire.o members.o) \
+	$(addprefix $(OUT)/common/,bytes.o err.o hash.o keytext.o)
 
 $(OUT)/tests/sim/sim: $(SIM_OBJECTS) $(SIM_CORE)
 	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ -lmsgpackc -lsodium -o $@

@@ -34,7 +34,7 @@ static void end_stalls(struct world *world)
 }
 
 /* Liveness: a leader within 10 election timeouts, and what is proposed is committed. */
-static void quiet_phase(struct world *world)
+static void quiet_phase(struct world *world, const struct plan *plan)
 {
     faults_freeze(world);
     end_stalls(world);
@@ -43,6 +43,8 @@ static void quiet_phase(struct world *world)
             world_violated(world, "G8: no leader within %d election timeouts", TIMEOUTS_MAX);
         return;
     }
+    if (plan->per[FAULT_MEMBERS] > 0)
+        churn_restore(world);
     world_run(world, 2000);
     uint32_t answered = 0;
     for (int i = 0; i < 20; i++) {
@@ -73,7 +75,7 @@ bool run_seed(uint64_t seed, enum run_voice voice, struct tally *tally, uint64_t
         events_call(&world, 1 + world_chance(&world, 3000), i, node_start);
     faulty_phase(&world, &plan);
     if (world.violations == 0)
-        quiet_phase(&world);
+        quiet_phase(&world, &plan);
     bool fine = world.violations == 0;
     if (voice != RUN_QUIET)
         printf("sim: steps=%llu committed=%llu trace=%016llx violations=%u\n",

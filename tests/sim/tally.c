@@ -21,6 +21,7 @@ static const char *const input_names[INPUT_COUNT] = {
     [INPUT_TRANSFER] = "TRANSFER",
     [INPUT_DRAIN] = "DRAIN",
     [INPUT_READ_INDEX] = "READ_INDEX",
+    [INPUT_MEMBERS] = "MEMBERS",
     [INPUT_FLUSH] = "FLUSH",
 };
 

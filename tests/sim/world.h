@@ -97,6 +97,7 @@ struct world {
     /* options, set before world_open */
     uint64_t seed;
     uint32_t count;             /* nodes */
+    uint32_t founders;          /* the first of them found, the others wait to be added; 0: all */
     uint32_t loss, dup, garble; /* per 1000 messages */
     uint32_t rot;               /* per 1000 pages read */
     uint64_t delay_min, delay_max, slow_one_in, slow_ms;
@@ -191,6 +192,12 @@ void node_disk_is(struct world *world, uint32_t node, uint64_t state);
 void node_transfer(struct world *world, uint32_t node, int to);
 
 void node_drain(struct world *world, uint32_t node, bool on);
+
+/* Asks a node that the membership be so: wishes of consensus/memberop.h, ended by NULL. */
+void node_members(struct world *world, uint32_t node, const char *const *wishes);
+
+/* As a discovery would: tells everybody where the others are, not who belongs. */
+void node_hint_all(struct world *world);
 
 /* Proposes `count` records of `size` bytes of body at a node. */
 void node_propose(struct world *world, uint32_t node, uint32_t count, uint32_t size);

@@ -4,7 +4,7 @@
  *   transcript --rewrite FILE…   writes it there
  *
  * Commands, nodes counted from 1 (* for all):
- *   nodes N                      first: how many
+ *   nodes N [F]                  first: how many; only the first F found, the others wait
  *   disk I TERM VOTE T1 T2 …     before the start: a ballot, and a log of entries of these terms
  *   start I | crash I | crash-consensus I | crash-storage I | wipe I | stall I MS
  *   cut I K | isolate I | heal   the network; cut is one way
@@ -16,7 +16,10 @@
  *   read I                       node I wants a read index
  *   disk-state I N               its storage says: 0 enough, 1 low, 2 full
  *   appended FROM TO TERM MATCH ROUND  a stray acknowledgement; ROUND: of which append, or 0
- *   status I | log I             a line each in the trace */
+ *   members I WISH [; WISH]      node I is asked: add K, replica K, remove K, address K PORT,
+ *                                promote K, cancel; nothing: only tell
+ *   status I | log I | list I    a line each in the trace */
+#include "common/keys.h"
 #include "protocol/entry.h"
 #include "tests/sim/world.h"
 
@@ -32,10 +35,11 @@ static void add_line(struct world *unused, const char *line)
     bytes_append(&trace, "\n", 1);
 }
 
-static void open_world(uint32_t count)
+static void open_world(uint32_t count, uint32_t founders)
 {
     world = (struct world){.seed = 1,
                            .count = count,
+                           .founders = founders,
                            .delay_min = 1,
                            .delay_max = 1,
                            .disk_min = 1,
@@ -56,7 +60,7 @@ static void open_world(uint32_t count)
 static void make_note(struct bytes *out)
 {
     struct members note = {.cluster = "transcript", .history = 1};
-    for (uint32_t i = 0; i < world.count; i++) {
+    for (uint32_t i = 0; i < (world.founders ? world.founders : world.count); i++) {
         struct member member = {.node = world.nodes[i].id,
                                 .endpoint = "tcp://sim",
                                 .incarnation = world.nodes[i].disk.incarnation};
@@ -121,6 +125,62 @@ static void tell_log(uint32_t at)
     world_trace(&world, "%s", line);
 }
 
+/* Who is what, by number: v votes, l learns, r replica, - removed; joint: now>next; !: wishes for
+ * something else. */
+static void tell_list(uint32_t at)
+{
+    static const char letters[] = "vlr-";
+    char line[200];
+    const struct members *members = state_members(world.nodes[at].raft);
+    size_t used = (size_t)snprintf(line, sizeof line, "%u list", at + 1);
+    for (uint32_t k = 0; k < world.count; k++) {
+        int i = members_find(members, world.nodes[k].key);
+        if (i < 0)
+            continue;
+        const struct member *member = &members->at[i];
+        used +=
+            (size_t)snprintf(line + used, sizeof line - used, " %u%c", k + 1, letters[member->now]);
+        if (member->next != member->now)
+            used += (size_t)snprintf(line + used, sizeof line - used, ">%c", letters[member->next]);
+        if (member->wish != member->next)
+            used += (size_t)snprintf(line + used, sizeof line - used, "!");
+    }
+    world_trace(&world, "%s%s", line, members->joint ? " joint" : "");
+}
+
+/* One wish of the script as a wish of memberop.h. */
+static void make_wish(const char *text, char out[256])
+{
+    char verb[16] = "", key[KEY_TEXT_SIZE] = "";
+    unsigned k = 0, port = 0;
+    sscanf(text, "%15s %u %u", verb, &k, &port);
+    if (k > 0 && k <= world.count)
+        keys_print(world.nodes[k - 1].key, key);
+    if (strcmp(verb, "add") == 0 || strcmp(verb, "replica") == 0)
+        snprintf(out, 256, "add peer=tcp://sim:%u key=%s%s", 1000 + k, key,
+                 verb[0] == 'r' ? " role=replica" : "");
+    else if (strcmp(verb, "address") == 0)
+        snprintf(out, 256, "set key=%s peer=tcp://sim:%u", key, port);
+    else if (k > 0)
+        snprintf(out, 256, "%s key=%s", verb, key);
+    else
+        snprintf(out, 256, "%s", verb);
+}
+
+static void ask_members(uint32_t at, char *rest)
+{
+    char texts[8][256], *save = NULL;
+    const char *wishes[9] = {NULL};
+    uint32_t count = 0;
+    for (char *part = strtok_r(rest, ";", &save); part && count < 8;
+         part = strtok_r(NULL, ";", &save)) {
+        make_wish(part, texts[count]);
+        wishes[count] = texts[count];
+        count++;
+    }
+    node_members(&world, at, wishes);
+}
+
 static void isolate(uint32_t at)
 {
     for (uint32_t i = 0; i < world.count; i++)
@@ -177,6 +237,8 @@ static bool run_on_node(const char *verb, uint32_t at, uint64_t number)
         tell_status(at);
     else if (strcmp(verb, "log") == 0)
         tell_log(at);
+    else if (strcmp(verb, "list") == 0)
+        tell_list(at);
     else
         return false;
     return true;
@@ -191,7 +253,7 @@ static bool run_line(const char *line)
     uint64_t first = strtoull(who, NULL, 10);
     world_trace(&world, "# %s", line);
     if (strcmp(verb, "nodes") == 0)
-        open_world((uint32_t)first);
+        open_world((uint32_t)first, (uint32_t)a);
     else if (strcmp(verb, "run") == 0)
         world_run(&world, first);
     else if (strcmp(verb, "wait-leader") == 0)
@@ -204,6 +266,8 @@ static bool run_line(const char *line)
         node_link_down(&world, (uint32_t)first - 1, (uint32_t)a - 1);
     else if (strcmp(verb, "disk") == 0)
         craft_disk((uint32_t)first - 1, rest);
+    else if (strcmp(verb, "members") == 0)
+        ask_members((uint32_t)first - 1, rest);
     else if (strcmp(verb, "appended") == 0)
         stray((uint32_t)first - 1, (uint32_t)a - 1, b, c, d);
     else if (who[0] == '*')

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_RAFT_KIT_H
 #define TESTS_UNIT_RAFT_KIT_H
 
-#include "consensus/members.h"
+#include "protocol/members.h"
 #include "consensus/raft.h"
 #include "consensus/state.h"
 #include "protocol/entry.h"
