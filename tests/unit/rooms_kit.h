@@ -40,8 +40,8 @@ struct kit_house {
     struct segment *writers[KIT_PARTS_MAX];
     char paths[KIT_PARTS_MAX][128];
     uint64_t firsts[KIT_PARTS_MAX];
-    uint32_t parts, handed;
-    uint64_t last; /* log index stored */
+    uint32_t parts, handed, gone; /* parts whose files were cut */
+    uint64_t last;                /* log index stored */
     uint64_t vouched_index, vouched_term, vouched_ms;
     /* consensus and api */
     struct loop loop;
@@ -55,6 +55,9 @@ struct kit_house {
     uint64_t pages, sealed;
     struct bytes fetched;
     uint64_t fetches;
+    char fetch_error[32];
+    struct bytes cut_body;
+    uint64_t cut_answers;
 };
 
 static inline enum err kit_on_applied(void *owner, uint32_t neighbour,
@@ -111,7 +114,18 @@ static inline enum err kit_on_fetched(void *owner, uint32_t neighbour,
     struct kit_house *house = owner;
     bytes_clear(&house->fetched);
     bytes_append_span(&house->fetched, message->fetched.entries);
+    snprintf(house->fetch_error, sizeof house->fetch_error, "%.*s",
+             (int)message->fetched.error.size, (const char *)message->fetched.error.data);
     house->fetches++;
+    return ERR_NONE;
+}
+
+static inline enum err kit_on_cut_at(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct kit_house *house = owner;
+    bytes_clear(&house->cut_body);
+    bytes_append_span(&house->cut_body, message->cut_at.body);
+    house->cut_answers++;
     return ERR_NONE;
 }
 
@@ -167,7 +181,8 @@ static inline void kit_start(struct kit_house *house)
     static link_handler *const view_handlers[MESSAGE_TYPE_MAX] = {
         ON(APPLIED, kit_on_applied), ON(WATCHING, kit_on_watching), ON(FEED, kit_on_feed)};
     static link_handler *const keeper_handlers[MESSAGE_TYPE_MAX] = {
-        ON(PAGE, kit_on_page), ON(FETCHED, kit_on_fetched), KIT_KEEPER_HANDLERS};
+        ON(PAGE, kit_on_page), ON(FETCHED, kit_on_fetched), ON(CUT_AT, kit_on_cut_at),
+        KIT_KEEPER_HANDLERS};
     static struct link_rules view_rules, keeper_rules;
     view_rules = (struct link_rules){"kit", view_handlers, NULL, NULL, chance_u64()};
     keeper_rules = (struct link_rules){"kit", keeper_handlers, NULL, NULL, chance_u64()};
@@ -175,9 +190,9 @@ static inline void kit_start(struct kit_house *house)
     house->base.data = house->base.run_dir = house->directory;
     house->base.context = zmq_ctx_new();
     sem_init(&house->ready, 0, 0);
-    house->found.segments = house->segments;
-    house->found.segment_count = house->parts;
-    house->found.first_index = 1;
+    house->found.segments = house->segments + house->gone;
+    house->found.segment_count = house->parts - house->gone;
+    house->found.first_index = house->firsts[house->gone];
     house->found.last_index = house->last;
     house->room = (struct storage_room){.base = &house->base,
                                         .life = chance_u64(),
@@ -232,6 +247,10 @@ static inline void kit_stop(struct kit_house *house)
     for (uint32_t part = 0; part < house->parts; part++) {
         char index[160];
         struct segment reader = {0};
+        if (part == house->gone && access(house->paths[part], F_OK) != 0)
+            house->gone++;
+        if (part < house->gone)
+            continue;
         snprintf(index, sizeof index, "%s.index", house->paths[part]);
         bool indexed = access(index, F_OK) == 0;
         house->segments[part] = (struct storage_segment){
@@ -291,6 +310,7 @@ static inline void kit_house_close(struct kit_house *house)
         segment_free(house->writers[part]);
     bytes_close(&house->page_rows);
     bytes_close(&house->fetched);
+    bytes_close(&house->cut_body);
     snprintf(command, sizeof command, "rm -rf %s", house->directory);
     int rc = system(command);
     assert(rc == 0);
