@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "consensus/claims.h"
 #include "consensus/contacts.h"
+#include "consensus/disk.h"
 #include "consensus/handover.h"
 #include "consensus/hint.h"
 #include "consensus/listeners.h"
@@ -20,17 +21,17 @@ struct consensus {
     struct service_base base;
     const char *listen, *advertise;
     struct option_list members;
-    uint64_t expect, heartbeat_ms, election_min_ms, election_max_ms;
+    uint64_t expect, heartbeat_ms, election_min_ms, election_max_ms, catchup_rate, catchup_entries;
 
     struct keys keys;
-    struct link front, journal, view, keeper;
+    struct link front;
+    struct disk disk;
     struct peerlink peers;
     struct contacts contacts;
     struct raft *raft;
     struct raft_outputs outputs;
     uint32_t tick_timer;
     uint64_t tick_due_ms;
-    bool storage_up;
     struct listeners listeners;
     struct handover handover;
     struct claims claims;
@@ -50,17 +51,14 @@ static const struct option options[] = {
     OPTION(heartbeat_ms, OPTION_U64, "100", 10, 60000, "the leader's heartbeat"),
     OPTION(election_min_ms, OPTION_U64, "500", 50, 600000, "shortest election timeout"),
     OPTION(election_max_ms, OPTION_U64, "1000", 100, 600000, "longest election timeout"),
+    OPTION(catchup_rate, OPTION_U64, "20", 0, 100000,
+           "MB/s for a server that catches up, while clients write; 0: no limit"),
+    OPTION(catchup_entries, OPTION_U64, "131072", 1, UINT64_MAX,
+           "who lacks more entries, and most of the log, gets a snapshot"),
     OPTION_END,
 };
 
 /* ---- outputs --------------------------------------------------------------------------------- */
-
-static void to_storage(struct consensus *self, const struct message *message)
-{
-    bool for_keeper = message->type == MESSAGE_FETCH || message->type == MESSAGE_MAY_CUT;
-    struct link *link = for_keeper ? &self->keeper : &self->journal;
-    link_tell(message->type == MESSAGE_COMMIT ? &self->view : link, 0, message);
-}
 
 static void perform(struct consensus *self, const struct raft_output *output)
 {
@@ -69,7 +67,7 @@ static void perform(struct consensus *self, const struct raft_output *output)
         peerlink_send(&self->peers, output->slot, &output->message);
         break;
     case OUTPUT_STORAGE:
-        to_storage(self, &output->message);
+        disk_tell(&self->disk, &output->message);
         break;
     case OUTPUT_REFUSED:
     case OUTPUT_READ_INDEX:
@@ -191,39 +189,9 @@ static enum err on_hints(void *owner, uint32_t neighbour, const struct message *
 
 /* ---- from storage ---------------------------------------------------------------------------- */
 
-static void on_storage_up(void *owner, uint32_t neighbour)
+static void on_disk(void *owner, enum raft_input_kind kind, const struct message *message)
 {
-    struct consensus *self = owner;
-    if (self->storage_up || !link_is_up(&self->journal, 0) || !link_is_up(&self->view, 0) ||
-        !link_is_up(&self->keeper, 0))
-        return;
-    self->storage_up = true;
-    feed(self, (struct raft_input){.kind = INPUT_STORAGE_UP});
-}
-
-static void on_storage_down(void *owner, uint32_t neighbour)
-{
-    struct consensus *self = owner;
-    /* Keeper serves readers too, and may be busy with them: what is fetched from it is asked for
-     * again. Only journal and view are on the way of a write; a storage that died takes all. */
-    if (!self->storage_up || (link_is_up(&self->journal, 0) && link_is_up(&self->view, 0)))
-        return;
-    self->storage_up = false;
-    log_warn("storage_lost");
-    feed(self, (struct raft_input){.kind = INPUT_STORAGE_LOST});
-}
-
-/* An answer of storage is an input of the core. */
-static enum err on_storage(void *owner, uint32_t neighbour, const struct message *message)
-{
-    static const enum raft_input_kind kinds[] = {
-        [MESSAGE_LOADED] = INPUT_LOADED,   [MESSAGE_BALLOTED] = INPUT_BALLOTED,
-        [MESSAGE_STORED] = INPUT_STORED,   [MESSAGE_FETCHED] = INPUT_FETCHED,
-        [MESSAGE_APPLIED] = INPUT_APPLIED, [MESSAGE_DISK_IS] = INPUT_DISK,
-        [MESSAGE_CUT_AT] = INPUT_CUT,
-    };
-    feed(owner, (struct raft_input){.kind = kinds[message->type], .message = message});
-    return ERR_NONE;
+    feed(owner, (struct raft_input){.kind = kind, .message = message});
 }
 
 /* ---- from peers ------------------------------------------------------------------------------ */
@@ -284,18 +252,8 @@ static link_handler *const front_handlers[MESSAGE_TYPE_MAX] = {
     ON(MEMBERS_ASK, on_front),
 };
 
-static link_handler *const storage_handlers[MESSAGE_TYPE_MAX] = {
-    ON(LOADED, on_storage),  ON(BALLOTED, on_storage), ON(STORED, on_storage),
-    ON(FETCHED, on_storage), ON(APPLIED, on_storage),  ON(DISK_IS, on_storage),
-    ON(CUT_AT, on_storage),
-};
-
 static struct link_rules front_rules = {
     .process = "consensus", .handlers = front_handlers, .down = on_front_down};
-static struct link_rules storage_rules = {.process = "consensus",
-                                          .handlers = storage_handlers,
-                                          .up = on_storage_up,
-                                          .down = on_storage_down};
 static const struct peerlink_rules peer_rules = {on_peer, on_peer_reply, on_peer_down};
 
 static enum err open_core(struct consensus *self)
@@ -311,6 +269,8 @@ static enum err open_core(struct consensus *self)
         .heartbeat_ms = self->heartbeat_ms,
         .election_min_ms = self->election_min_ms,
         .election_max_ms = self->election_max_ms,
+        .catchup_rate = self->catchup_rate * 1000000,
+        .catchup_entries = self->catchup_entries,
         .seed = chance_u64(),
         .history = chance_u64(),
     };
@@ -330,18 +290,6 @@ static enum err open_core(struct consensus *self)
     return err;
 }
 
-static enum err connect_storage(struct consensus *self)
-{
-    struct service_base *base = &self->base;
-    char journal[128], view[128], keeper[128];
-    TRY(service_ipc(base, "journal.ipc", journal));
-    TRY(service_ipc(base, "view.ipc", view));
-    TRY(service_ipc(base, "keeper.ipc", keeper));
-    TRY(link_connect(&self->journal, &base->loop, base->context, journal, &storage_rules, self));
-    TRY(link_connect(&self->view, &base->loop, base->context, view, &storage_rules, self));
-    return link_connect(&self->keeper, &base->loop, base->context, keeper, &storage_rules, self);
-}
-
 static enum err consensus_open(void *owner)
 {
     struct consensus *self = owner;
@@ -349,7 +297,7 @@ static enum err consensus_open(void *owner)
     char front[128], listen[PEERLINK_ENDPOINT_MAX];
     base->loop.now_ms = clock_now_ms();
     self->advertise = self->advertise != NULL ? self->advertise : self->listen;
-    front_rules.life = storage_rules.life = base->life;
+    front_rules.life = base->life;
     TRY(keys_open(&self->keys, base->data));
     TRY(open_core(self));
     TRY(peerlink_open(&self->peers, &base->loop, base->context, &self->keys, self->listen,
@@ -363,7 +311,7 @@ static enum err consensus_open(void *owner)
     claims_open(&self->claims, self->raft, &self->peers, base, self->advertise);
     TRY(service_ipc(base, "consensus.ipc", front));
     TRY(link_bind(&self->front, &base->loop, base->context, front, &front_rules, self));
-    TRY(connect_storage(self));
+    TRY(disk_open(&self->disk, base, on_disk, self));
     self->tick_timer = loop_add_timer(&base->loop, 0, 0, on_tick, self);
     loop_add_timer(&base->loop, STATUS_EVERY_MS, STATUS_EVERY_MS, on_status_timer, self);
     loop_set_flush(&base->loop, on_flush, self);
@@ -375,9 +323,7 @@ static void consensus_close(void *owner)
 {
     struct consensus *self = owner;
     link_close(&self->front);
-    link_close(&self->journal);
-    link_close(&self->view);
-    link_close(&self->keeper);
+    disk_close(&self->disk);
     peerlink_close(&self->peers);
     raft_outputs_close(&self->outputs);
     raft_close(&self->raft);

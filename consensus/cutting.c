@@ -9,6 +9,13 @@ static uint64_t lower(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* Who gets a snapshot needs entries behind its end only, and those it will need (I17). */
+static uint64_t reached(const struct peer *peer)
+{
+    bool snapshot = peer->catchup.running && peer->catchup.size > 0;
+    return snapshot && peer->catchup.index > peer->match ? peer->catchup.index : peer->match;
+}
+
 /* How far those are who answer, and those who do not; of a server that has not answered in this
  * term nothing is known, so nothing is believed. */
 static void measure(const struct raft *raft, struct message_may_cut *ask)
@@ -20,9 +27,9 @@ static void measure(const struct raft *raft, struct message_may_cut *ask)
         if (peer->member < 0)
             continue;
         if (raft->now_ms < peer->heard_ms + RAFT_LIVE_MS)
-            ask->live_index = lower(ask->live_index, peer->match);
+            ask->live_index = lower(ask->live_index, reached(peer));
         else
-            ask->down_index = lower(ask->down_index, peer->match);
+            ask->down_index = lower(ask->down_index, reached(peer));
     }
 }
 

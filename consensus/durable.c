@@ -132,6 +132,8 @@ void durable_loaded(struct raft *raft, const struct raft_input *in)
     bytes_clear(&raft->load_configs);
     bytes_append_span(&raft->load_configs, loaded->configs);
     raft->load_applied = loaded->applied_index;
+    raft->first_index = loaded->first_index;
+    raft->incoming_size = 0;
     bool has_tail = loaded->tail.size >= ENTRY_HEADER_SIZE;
     uint64_t base = has_tail ? entry_index_of(loaded->tail) - 1 : loaded->last_index;
     if (loaded->applied_index > loaded->last_index) {

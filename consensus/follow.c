@@ -114,8 +114,7 @@ static void know_leader(struct raft *raft, const struct raft_input *in)
     peer->incarnation = in->message->peer.from_incarnation;
 }
 
-/* The sender leads this term: from now on it is heard. */
-static void recognise(struct raft *raft, const struct raft_input *in)
+void follow_recognise(struct raft *raft, const struct raft_input *in)
 {
     if (in->message->peer.term > raft->term) {
         state_set_term(raft, in->message->peer.term, 0);
@@ -186,7 +185,7 @@ void follow_append(struct raft *raft, const struct raft_input *in)
         state_fatal(raft, "two leaders in term %llu", (unsigned long long)raft->term); /* I1 */
         return;
     }
-    recognise(raft, in);
+    follow_recognise(raft, in);
     note_sender(raft, in);
     if (!log_matches(raft, append)) {
         if (append->prev_index <= raft->commit)

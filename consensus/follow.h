@@ -15,4 +15,7 @@ raft_rule follow_turn_away;       /* FORWARD to one that does not lead */
 raft_rule follow_forward_refused; /* FORWARD_REFUSED */
 raft_rule follow_flush;
 
+/* The sender of this message leads its term: from now on it is followed. */
+void follow_recognise(struct raft *raft, const struct raft_input *in);
+
 #endif

@@ -15,6 +15,20 @@ struct owed_vote {
     uint64_t to, to_incarnation, term;
 };
 
+/* A snapshot on its way to the peer (catchup.h). */
+struct catchup {
+    bool running, complained;
+    bool begun;      /* the peer has said where it is */
+    bool installing; /* it has all of it, and is asked now and then whether it is in use */
+    uint8_t id[HASH_SIZE];
+    uint64_t head, size;   /* bytes of the manifest, and of all; 0: not known yet */
+    uint64_t index;        /* where it ends in the log */
+    uint64_t taken, asked; /* the peer has all before it; storage was asked up to here */
+    uint64_t attempt;      /* what is answered to an earlier one is void */
+    uint64_t due_ms;       /* without news until then it goes back to `taken`; 0: none due */
+    uint64_t not_before_ms;
+};
+
 struct peer {
     uint8_t key[RAFT_KEY_SIZE];
     char endpoint[RAFT_ENDPOINT_MAX];
@@ -60,6 +74,7 @@ struct peer {
     uint64_t fetched_first, fetched_last; /* first 0: nothing here */
     uint64_t before_index, before_term;   /* of the entry before the page that was asked for */
 
+    struct catchup catchup;
     struct bytes scratch;
 };
 

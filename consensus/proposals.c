@@ -58,6 +58,7 @@ void proposals_take(struct raft *raft, uint32_t slot, const struct peer_head *he
         }
         raftlog_propose(&raft->log, record, raft->term, next_ts(raft));
         raft->counters.proposals++;
+        raft->proposed_ms = raft->now_ms;
     }
     raft->dirty = true;
 }

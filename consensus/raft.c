@@ -2,6 +2,7 @@
 #include "consensus/raft.h"
 
 #include "consensus/bootstrap.h"
+#include "consensus/catchup.h"
 #include "consensus/cutting.h"
 #include "consensus/durable.h"
 #include "consensus/election.h"
@@ -48,6 +49,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = ignore, [ON_INDEX_IS] = ignore,
         [ON_CUT] = ignore,
         [ON_MEMBERS] = wishes_unknown, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
+        [ON_PART] = ignore,  [ON_WRITTEN] = ignore, [ON_SNAPSHOT] = ignore, [ON_SNAPSHOT_TAKEN] = ignore,
     },
     [ROLE_FOUNDING] = {
         [ON_TICK] = bootstrap_tick,    [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -62,6 +64,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
         [ON_CUT] = ignore,
         [ON_MEMBERS] = wishes_forward, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
+        [ON_PART] = ignore,  [ON_WRITTEN] = catchup_written, [ON_SNAPSHOT] = catchup_snapshot, [ON_SNAPSHOT_TAKEN] = ignore,
     },
     [ROLE_OUTSIDE] = {
         [ON_TICK] = ignore,            [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -76,6 +79,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_READ_INDEX] = readindex_refuse, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = ignore,
         [ON_CUT] = ignore,
         [ON_MEMBERS] = wishes_forward, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
+        [ON_PART] = ignore,  [ON_WRITTEN] = catchup_written, [ON_SNAPSHOT] = catchup_snapshot, [ON_SNAPSHOT_TAKEN] = ignore,
     },
     [ROLE_FOLLOWER] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -90,6 +94,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
         [ON_CUT] = ignore,
         [ON_MEMBERS] = wishes_forward, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
+        [ON_PART] = ignore,  [ON_WRITTEN] = catchup_written, [ON_SNAPSHOT] = catchup_snapshot, [ON_SNAPSHOT_TAKEN] = ignore,
     },
     [ROLE_PRECANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -104,6 +109,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
         [ON_CUT] = ignore,
         [ON_MEMBERS] = wishes_forward, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
+        [ON_PART] = ignore,  [ON_WRITTEN] = catchup_written, [ON_SNAPSHOT] = catchup_snapshot, [ON_SNAPSHOT_TAKEN] = ignore,
     },
     [ROLE_CANDIDATE] = {
         [ON_TICK] = election_tick,     [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -118,6 +124,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_READ_INDEX] = readindex_pass, [ON_ASK_INDEX] = readindex_turn_away, [ON_INDEX_IS] = readindex_told,
         [ON_CUT] = ignore,
         [ON_MEMBERS] = wishes_forward, [ON_ASK_MEMBERS] = ignore, [ON_TELL_MEMBERS] = wishes_told,
+        [ON_PART] = ignore,  [ON_WRITTEN] = catchup_written, [ON_SNAPSHOT] = catchup_snapshot, [ON_SNAPSHOT_TAKEN] = ignore,
     },
     [ROLE_LEADER] = {
         [ON_TICK] = replication_tick,  [ON_STORAGE_UP] = reload,          [ON_LOADED] = ignore,
@@ -132,6 +139,7 @@ static raft_rule *const rules[ROLE_COUNT][ON_COUNT] = {
         [ON_READ_INDEX] = readindex_ask, [ON_ASK_INDEX] = readindex_asked, [ON_INDEX_IS] = readindex_told,
         [ON_CUT] = cutting_decided,
         [ON_MEMBERS] = wishes_asked, [ON_ASK_MEMBERS] = wishes_asked_by_peer, [ON_TELL_MEMBERS] = wishes_told,
+        [ON_PART] = catchup_part,  [ON_WRITTEN] = ignore, [ON_SNAPSHOT] = catchup_snapshot, [ON_SNAPSHOT_TAKEN] = catchup_taken,
     },
 };
 /* clang-format on */
@@ -155,6 +163,8 @@ static const enum raft_column columns[INPUT_COUNT] = {
     [INPUT_READ_INDEX] = ON_READ_INDEX,
     [INPUT_CUT] = ON_CUT,
     [INPUT_MEMBERS] = ON_MEMBERS,
+    [INPUT_PART] = ON_PART,
+    [INPUT_WRITTEN] = ON_WRITTEN,
     [INPUT_FLUSH] = ON_FLUSH,
 };
 
@@ -166,6 +176,8 @@ static enum raft_column column_of_peer(enum message_type type)
         return type == MESSAGE_ASK_INDEX ? ON_ASK_INDEX : ON_INDEX_IS;
     if (type == MESSAGE_ASK_MEMBERS || type == MESSAGE_TELL_MEMBERS)
         return type == MESSAGE_ASK_MEMBERS ? ON_ASK_MEMBERS : ON_TELL_MEMBERS;
+    if (type == MESSAGE_SNAPSHOT || type == MESSAGE_SNAPSHOT_TAKEN)
+        return type == MESSAGE_SNAPSHOT ? ON_SNAPSHOT : ON_SNAPSHOT_TAKEN;
     bool known = type >= MESSAGE_MEET && type <= MESSAGE_FORWARD_REFUSED;
     return known ? (enum raft_column)(ON_MEET + (type - MESSAGE_MEET)) : ON_COUNT;
 }
@@ -288,6 +300,9 @@ static void take_options(struct raft *raft, const struct raft_options *options)
     raft->heartbeat_ms = options->heartbeat_ms ? options->heartbeat_ms : 100;
     raft->election_min_ms = options->election_min_ms ? options->election_min_ms : 500;
     raft->election_max_ms = options->election_max_ms ? options->election_max_ms : 1000;
+    raft->catchup_rate = options->catchup_rate;
+    raft->catchup_entries =
+        options->catchup_entries ? options->catchup_entries : CATCHUP_ENTRIES_PRESET;
     raft->chance = options->seed;
     memcpy(raft->chance_cluster, options->cluster, CLUSTER_ID_SIZE);
     raft->chance_history = options->history;

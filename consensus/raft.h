@@ -42,6 +42,8 @@ struct raft_options {
     uint64_t heartbeat_ms;    /* 0: 100 */
     uint64_t election_min_ms; /* 0: 500 */
     uint64_t election_max_ms; /* 0: 1000 */
+    uint64_t catchup_rate;    /* bytes a second for snapshots while clients write; 0: no limit */
+    uint64_t catchup_entries; /* who lacks more, and most of the log, gets one; 0: 131072 */
     uint64_t seed;
     uint8_t cluster[CLUSTER_ID_SIZE]; /* chance, used only if this node founds */
     uint64_t history;                 /* chance, the same */
@@ -78,6 +80,8 @@ enum raft_input_kind {
     INPUT_READ_INDEX,   /* message: READ_INDEX of the own api */
     INPUT_CUT,          /* message: CUT_AT */
     INPUT_MEMBERS,      /* message: MEMBERS_ASK of the own api */
+    INPUT_PART,         /* message: SNAPSHOT_PART */
+    INPUT_WRITTEN,      /* message: SNAPSHOT_WRITTEN */
     INPUT_FLUSH,        /* once per turn, after everything else */
     INPUT_COUNT
 };
@@ -94,8 +98,8 @@ struct raft_input {
 
 enum raft_output_kind {
     OUTPUT_SEND,       /* message to the peer in `slot`; its head is filled in */
-    OUTPUT_STORAGE,    /* message: LOAD, BALLOT, STORE (journal), COMMIT (view), FETCH, MAY_CUT
-                          (keeper) */
+    OUTPUT_STORAGE,    /* message: LOAD, BALLOT, STORE (journal), COMMIT (view), FETCH, MAY_CUT,
+                          SNAPSHOT_READ, SNAPSHOT_WRITE (keeper) */
     OUTPUT_REFUSED,    /* message: REFUSED, to the own api */
     OUTPUT_READ_INDEX, /* message: READ_INDEX_IS, to the own api */
     OUTPUT_KEPT,       /* err: a TRANSFER was refused, or failed and this node goes on leading;
@@ -145,9 +149,11 @@ struct raft_peer_view {
     const char *endpoint;       /* lent until the next step; empty: not known */
     uint64_t node, incarnation; /* 0: not known */
     uint64_t match_index;       /* as leader */
-    uint64_t heard_ms;          /* 0: never */
-    bool voter;                 /* of the active configuration */
-    bool member;                /* of it: voter, learner or replica */
+    bool catching_up;           /* as leader: it gets a snapshot, of so many bytes */
+    uint64_t catchup_taken, catchup_size;
+    uint64_t heard_ms; /* 0: never */
+    bool voter;        /* of the active configuration */
+    bool member;       /* of it: voter, learner or replica */
 };
 
 uint32_t raft_peer_count(const struct raft *raft);
@@ -158,6 +164,7 @@ struct raft_peer_view raft_peer(const struct raft *raft, uint32_t slot);
 int raft_slot_of(const struct raft *raft, const uint8_t key[RAFT_KEY_SIZE]);
 
 struct raft_counters {
+    uint64_t catchups, slices_sent, slice_bytes; /* snapshots for peers */
     uint64_t elections, terms_led, appends_sent, append_bytes, heartbeats, stores, store_bytes,
         proposals, refused, forwarded, fetches, wrong_cluster, wrong_receiver, transfers, reads,
         read_rounds, cuts;
@@ -176,7 +183,8 @@ struct raft_status {
     bool has_cluster;
     uint8_t cluster[CLUSTER_ID_SIZE];
     uint64_t history;
-    char waits_for[RAFT_TEXT_MAX]; /* in words; empty if for nothing */
+    uint64_t catchup_taken, catchup_size; /* as leader: bytes of all snapshots on their way */
+    char waits_for[RAFT_TEXT_MAX];        /* in words; empty if for nothing */
     struct raft_counters counters;
 };
 

@@ -1,6 +1,7 @@
 /* replication.c - the leader's side of the log. */
 #include "consensus/replication.h"
 
+#include "consensus/catchup.h"
 #include "consensus/cutting.h"
 #include "consensus/durable.h"
 #include "consensus/membership.h"
@@ -98,6 +99,7 @@ void replication_tick(struct raft *raft, const struct raft_input *in)
     transfer_tick(raft);
     transfer_drain_tick(raft);
     membership_tick(raft);
+    catchup_tick(raft);
     if (shedding)
         return;
     cutting_tick(raft);
@@ -198,6 +200,10 @@ void replication_fetched(struct raft *raft, const struct raft_input *in)
     struct peer *peer = peer_of_ticket(raft, fetched->ticket);
     if (peer == NULL)
         return;
+    if (span_is(fetched->error, "E_TRUNCATED")) {
+        catchup_begin(raft, (uint32_t)(peer - raft->peers.at), "what it needs was cut");
+        return;
+    }
     if (fetched->error.size > 0 || fetched->entries.size == 0) {
         state_complain(raft, "storage cannot give log index %llu to the peer at %s: %.*s",
                        (unsigned long long)fetched->from, peer->endpoint, (int)fetched->error.size,
@@ -227,6 +233,7 @@ void replication_link_down(struct raft *raft, const struct raft_input *in)
     peer->rewound = raft->round;
     peers_rewind(peer, peer->match == 0 ? peer->next : peer->match + 1);
     peer->beat = false; /* the next heartbeat probes */
+    catchup_link_down(raft, peer);
     transfer_link_down(raft, in->slot);
 }
 
@@ -335,17 +342,26 @@ static void send_append(struct raft *raft, uint32_t slot, uint64_t prev, uint64_
         raft->counters.heartbeats++;
 }
 
+/* A heartbeat that claims nothing, and whose answer proves nothing. */
+static void beat_only(struct raft *raft, uint32_t slot)
+{
+    struct peer *peer = &raft->peers.at[slot];
+    if (!peer->beat)
+        return;
+    send_append(raft, slot, 0, 0, (struct span){0}, peer->next - 1);
+    peer->rewound = raft->round;
+}
+
 static void flush_peer(struct raft *raft, uint32_t slot)
 {
     struct peer *peer = &raft->peers.at[slot];
     uint64_t prev_term = 0, last;
-    if (!previous_term(raft, peer, &prev_term)) {
-        if (peer->fetch_ticket == 0)
+    if (catchup_is_cheaper(raft, peer))
+        catchup_begin(raft, slot, "it lacks most of the log");
+    if (peer->catchup.running || !previous_term(raft, peer, &prev_term)) {
+        if (!peer->catchup.running && peer->fetch_ticket == 0)
             ask_older(raft, peer, peer->next - 1);
-        if (peer->beat) { /* a heartbeat that claims nothing, and whose answer proves nothing */
-            send_append(raft, slot, 0, 0, (struct span){0}, peer->next - 1);
-            peer->rewound = raft->round;
-        }
+        beat_only(raft, slot);
         return;
     }
     struct span entries = choose_entries(raft, peer, &last);
@@ -371,5 +387,6 @@ void replication_flush(struct raft *raft, const struct raft_input *in)
     for (uint32_t i = 0; i < raft->peers.count; i++)
         if (peers_fed(&raft->peers.at[i]))
             flush_peer(raft, i);
+    catchup_flush(raft);
     transfer_flush(raft);
 }

@@ -215,6 +215,7 @@ void state_step_down(struct raft *raft)
     for (uint32_t i = 0; i < raft->peers.count; i++) {
         peers_forget_fetch(&raft->peers.at[i]);
         raft->peers.at[i].leaving = 0;
+        raft->peers.at[i].catchup = (struct catchup){0};
     }
     raft->votes = 0;
     raft->asked = false;

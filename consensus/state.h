@@ -75,6 +75,10 @@ enum raft_column {
     ON_INDEX_IS,
     ON_ASK_MEMBERS,
     ON_TELL_MEMBERS,
+    ON_PART,
+    ON_WRITTEN,
+    ON_SNAPSHOT,
+    ON_SNAPSHOT_TAKEN,
     ON_COUNT
 };
 
@@ -203,6 +207,14 @@ struct raft {
         uint32_t handovers;       /* tried because this node is to go */
         uint64_t handover_due_ms; /* when to go without one; 0: not begun */
     } membership;
+
+    /* snapshots, as leader and as receiver */
+    uint64_t first_index; /* of the kept log, as storage told it */
+    uint64_t catchup_entries, catchup_rate, catchup_budget, catchup_refilled_ms, catchup_attempts,
+        proposed_ms;
+    uint32_t courier_slot;
+    uint64_t courier_to, courier_to_incarnation;
+    uint64_t incoming_offset, incoming_size;
 
     /* founding */
     uint64_t meet_due_ms;

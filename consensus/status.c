@@ -1,8 +1,9 @@
 /* status.c - what the shell may look at, and the invariants of the core (raft.h). */
 #include "consensus/bootstrap.h"
-
+#include "consensus/catchup.h"
 #include "consensus/standing.h"
 #include "consensus/state.h"
+
 #include <assert.h>
 #include <stdio.h>
 
@@ -19,7 +20,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 static uint64_t leader_due(const struct raft *raft)
 {
-    uint64_t due = raft->check_due_ms;
+    uint64_t due = least(raft->check_due_ms, catchup_due_ms(raft));
     if (raft->transfer.running)
         due = least(due, raft->transfer.due_ms);
     if (raft->transfer.running && raft->shed)
@@ -71,6 +72,9 @@ struct raft_peer_view raft_peer(const struct raft *raft, uint32_t slot)
         .node = known ? peer->node : peer->met_node,
         .incarnation = known ? peer->incarnation : peer->met_incarnation,
         .match_index = peer->match,
+        .catching_up = peer->catchup.running,
+        .catchup_taken = peer->catchup.taken,
+        .catchup_size = peer->catchup.size,
         .heard_ms = peer->heard_ms,
         .voter = peer->votes,
         .member = known,
@@ -128,6 +132,10 @@ static void describe(const struct raft *raft, char *text, size_t size)
     else if (raft->role == ROLE_LEADER && raft->commit < raft->term_first)
         snprintf(text, size, "a majority of %u voters to store the first entry of the term",
                  voters);
+    else if (raft->role == ROLE_FOLLOWER && raft->incoming_size > 0)
+        snprintf(text, size, "the leader's snapshot: %llu %% of %llu MB are here",
+                 (unsigned long long)(100 * raft->incoming_offset / raft->incoming_size),
+                 (unsigned long long)(raft->incoming_size / 1000000));
 }
 
 static const char *own_role_name(const struct raft *raft)
@@ -161,6 +169,10 @@ void raft_status(const struct raft *raft, struct raft_status *status)
         .history = members->history,
         .counters = raft->counters,
     };
+    for (uint32_t i = 0; i < raft->peers.count; i++) {
+        status->catchup_taken += raft->peers.at[i].catchup.taken;
+        status->catchup_size += raft->peers.at[i].catchup.size;
+    }
     memcpy(status->cluster, members->cluster, CLUSTER_ID_SIZE);
     describe(raft, status->waits_for, sizeof status->waits_for);
 }

@@ -286,7 +286,8 @@ void incoming_close(struct incoming *incoming)
 
 static bool is_sound(const struct incoming_slice *slice)
 {
-    return slice->id.size == HASH_SIZE && slice->hash.size == HASH_SIZE && slice->head > 0 &&
+    return slice->id.size == HASH_SIZE &&
+           (slice->hash.size == HASH_SIZE || slice->data.size == 0) && slice->head > 0 &&
            slice->head <= MANIFEST_BYTES_MAX && slice->size > slice->head &&
            slice->size <= INT64_MAX && slice->offset <= slice->size &&
            slice->data.size <= slice->size - slice->offset;

@@ -357,12 +357,3 @@ enum err snapshot_ask(struct snapshot *snapshot, struct span id, uint64_t applie
     }
     return ERR_NOT_READY;
 }
-
-uint64_t snapshot_holds_behind(const struct snapshot *snapshot)
-{
-    if (snapshot->phase == SNAPSHOT_READY)
-        return snapshot->ready.manifest.index;
-    if (snapshot->phase == SNAPSHOT_NONE)
-        return UINT64_MAX;
-    return snapshot->manifest.index > 0 ? snapshot->manifest.index : 0;
-}

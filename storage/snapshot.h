@@ -64,8 +64,4 @@ MUST_USE enum err snapshot_step(struct snapshot *snapshot, struct late *late, st
 MUST_USE enum err snapshot_ask(struct snapshot *snapshot, struct span id, uint64_t applied,
                                uint64_t now_ms, struct artefact **ready);
 
-/* Rows of the log behind this index must be kept: somebody gets the snapshot that ends there.
- * UINT64_MAX: nobody. */
-uint64_t snapshot_holds_behind(const struct snapshot *snapshot);
-
 #endif

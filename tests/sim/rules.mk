@@ -6,7 +6,7 @@ SIM_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/sim/*.c))
 SIM_WORLD   := $(filter-out %/sim.o %/run.o,$(SIM_OBJECTS))
 # The pure core and what it stands on: no socket, no thread.
 SIM_CORE    := $(addprefix $(OUT)/consensus/,raft.o state.o election.o replication.o proposals.o \
-	follow.o durable.o transfer.o readindex.o cutting.o bootstrap.o status.o raftlog.o peers.o quorum.o \
+	follow.o durable.o transfer.o readindex.o cutting.o catchup.o bootstrap.o status.o raftlog.o peers.o quorum.o \
 	standing.o membership.o memberlist.o wishes.o plan.o memberop.o) \
 	$(addprefix $(OUT)/protocol/,entry.o message.o field.o wire.o members.o) \
 	$(addprefix $(OUT)/common/,bytes.o err.o hash.o keytext.o)

@@ -1,0 +1,378 @@
+/* catchup_test.c - a snapshot for a peer: asked, sent, lost, taken; from both sides (I16, I17). */
+#include "consensus/catchup.h"
+
+#include "tests/unit/raft_kit.h"
+
+enum { SNAPSHOT_BYTES = 10 << 20 };
+
+static const uint8_t id[HASH_SIZE] = "a snapshot", hash[HASH_SIZE] = "of a slice";
+static uint8_t bytes_of_slice[CATCHUP_SLICE_BYTES];
+
+static void acknowledge(struct kit *kit, uint32_t slot, uint64_t match)
+{
+    struct message message = kit_from(kit, slot, kit->raft->term, MESSAGE_APPENDED);
+    message.appended.round = kit->raft->round;
+    message.appended.ok = true;
+    message.appended.match_index = match;
+    kit_peer(kit, slot, &message);
+}
+
+/* Leads term 2; node 3 lacks what is no longer there. */
+static void lead_with_cut_log(struct kit *kit)
+{
+    kit_lead(kit);
+    kit_flush(kit);
+    kit_stored(kit, LIFE, 2);
+    acknowledge(kit, SLOT_2, 2);
+    kit_propose(kit, 50, 10, ENTRY_DATA);
+    kit_flush(kit);
+    kit_stored(kit, LIFE, 2);
+    acknowledge(kit, SLOT_2, 52);
+    kit_flush(kit);
+    kit->raft->peers.at[SLOT_3].fetch_ticket = 4711;
+    struct message message = {.type = MESSAGE_FETCHED};
+    message.fetched.ticket = 4711;
+    message.fetched.from = 1;
+    message.fetched.error = SPAN_TEXT("E_TRUNCATED");
+    kit_tell(kit, INPUT_FETCHED, &message);
+    kit_flush(kit);
+}
+
+/* Storage answers the n-th ask of the last step. */
+static struct message part_for(const struct message *ask, const char *error)
+{
+    struct message part = {.type = MESSAGE_SNAPSHOT_PART};
+    uint64_t left = SNAPSHOT_BYTES - ask->snapshot_read.offset;
+    part.snapshot_part.ticket = ask->snapshot_read.ticket;
+    part.snapshot_part.offset = ask->snapshot_read.offset;
+    part.snapshot_part.id = SPAN(id, HASH_SIZE);
+    part.snapshot_part.index = 40;
+    part.snapshot_part.term = 2;
+    part.snapshot_part.head = 1000;
+    part.snapshot_part.size = SNAPSHOT_BYTES;
+    part.snapshot_part.data =
+        SPAN(bytes_of_slice, left < CATCHUP_SLICE_BYTES ? left : CATCHUP_SLICE_BYTES);
+    part.snapshot_part.hash = SPAN(hash, HASH_SIZE);
+    part.snapshot_part.error = SPAN_TEXT(error);
+    return part;
+}
+
+static void take(struct kit *kit, uint64_t offset, const char *error)
+{
+    struct message message = kit_from(kit, SLOT_3, kit->raft->term, MESSAGE_SNAPSHOT_TAKEN);
+    message.snapshot_taken.id = SPAN(id, HASH_SIZE);
+    message.snapshot_taken.offset = offset;
+    message.snapshot_taken.error = SPAN_TEXT(error);
+    kit_peer(kit, SLOT_3, &message);
+}
+
+static void take_installed(struct kit *kit)
+{
+    struct message message = kit_from(kit, SLOT_3, kit->raft->term, MESSAGE_SNAPSHOT_TAKEN);
+    message.snapshot_taken.id = SPAN(id, HASH_SIZE);
+    message.snapshot_taken.offset = SNAPSHOT_BYTES;
+    message.snapshot_taken.installed = true;
+    kit_peer(kit, SLOT_3, &message);
+}
+
+static uint32_t reads(const struct kit *kit)
+{
+    uint32_t count = 0;
+    while (kit_out(kit, MESSAGE_SNAPSHOT_READ, count) != NULL)
+        count++;
+    return count;
+}
+
+static struct message first_read(const struct kit *kit)
+{
+    const struct message *ask = kit_out(kit, MESSAGE_SNAPSHOT_READ, 0);
+    CHECK(ask != NULL);
+    return *ask;
+}
+
+/* The first slice is at the peer, which had `offset` before: the window is open. */
+static void begin(struct kit *kit, uint64_t offset)
+{
+    lead_with_cut_log(kit);
+    struct message ask = first_read(kit);
+    CHECK(reads(kit) == 1);
+    CHECK(ask.snapshot_read.id.size == 0);
+    struct message part = part_for(&ask, "");
+    kit_tell(kit, INPUT_PART, &part);
+    const struct message *slice = kit_out(kit, MESSAGE_SNAPSHOT, 0);
+    CHECK(slice != NULL && slice->peer.to == 3 && slice->snapshot.offset == 0);
+    kit_flush(kit);
+    CHECK(reads(kit) == 0); /* until the peer says where it is, one slice is enough */
+    take(kit, offset, "");
+    kit_flush(kit);
+}
+
+TEST(who_needs_what_was_cut_gets_a_snapshot_in_a_bounded_window)
+{
+    struct kit kit;
+    begin(&kit, CATCHUP_SLICE_BYTES);
+    CHECK(reads(&kit) == CATCHUP_WINDOW_BYTES / CATCHUP_SLICE_BYTES);
+    struct message ask = first_read(&kit);
+    CHECK(ask.snapshot_read.offset == CATCHUP_SLICE_BYTES);
+    CHECK(span_equal(ask.snapshot_read.id, SPAN(id, HASH_SIZE)));
+    CHECK(kit_out(&kit, MESSAGE_FETCH, 0) == NULL);
+    take(&kit, 2 * CATCHUP_SLICE_BYTES, "");
+    kit_flush(&kit);
+    CHECK(reads(&kit) == 1);
+    CHECK(raft_peer(kit.raft, SLOT_3).catchup_taken == 2 * CATCHUP_SLICE_BYTES);
+    kit_close(&kit);
+}
+
+TEST(a_receiver_that_has_some_of_it_gets_the_rest)
+{
+    struct kit kit;
+    begin(&kit, 5 << 20);
+    CHECK(first_read(&kit).snapshot_read.offset == 5 << 20);
+    kit_close(&kit);
+}
+
+TEST(with_all_of_it_there_entries_go_on_behind_it)
+{
+    struct kit kit;
+    begin(&kit, CATCHUP_SLICE_BYTES);
+    take(&kit, SNAPSHOT_BYTES, "");
+    kit_flush(&kit);
+    CHECK(kit_out(&kit, MESSAGE_SNAPSHOT, 0) == NULL);
+    kit_tick(&kit, CATCHUP_MAKING_MS);
+    kit_flush(&kit);
+    const struct message *question = kit_out(&kit, MESSAGE_SNAPSHOT, 0);
+    CHECK(question != NULL && question->snapshot.data.size == 0);
+    take_installed(&kit);
+    CHECK(!kit.raft->peers.at[SLOT_3].catchup.running);
+    CHECK(kit.raft->peers.at[SLOT_3].next == 41);
+    kit_flush(&kit);
+    const struct message *append = kit_out(&kit, MESSAGE_APPEND, 0);
+    CHECK(append != NULL && append->peer.to == 3 && append->append.prev_index == 40);
+    acknowledge(&kit, SLOT_3, 40);
+    kit_flush(&kit);
+    append = kit_out(&kit, MESSAGE_APPEND, 0);
+    CHECK(append != NULL && append->append.entries.size > 0);
+    kit_close(&kit);
+}
+
+TEST(what_was_not_installed_after_all_comes_again)
+{
+    struct kit kit;
+    begin(&kit, CATCHUP_SLICE_BYTES);
+    take(&kit, SNAPSHOT_BYTES, "");
+    CHECK(kit.raft->peers.at[SLOT_3].catchup.installing);
+    take(&kit, 0, "");
+    kit_flush(&kit);
+    CHECK(first_read(&kit).snapshot_read.offset == 0);
+    CHECK(reads(&kit) > 1);
+    kit_close(&kit);
+}
+
+TEST(what_is_lost_is_sent_again_from_where_the_receiver_is)
+{
+    struct kit kit;
+    begin(&kit, 1 << 20);
+    struct message stale = first_read(&kit);
+    for (int i = 0; i < 6; i++) {
+        kit_tick(&kit, 100);
+        acknowledge(&kit, SLOT_2, 52);
+    }
+    kit_flush(&kit);
+    CHECK(reads(&kit) == 1); /* it may be in another life: first it says where it is */
+    CHECK(first_read(&kit).snapshot_read.offset == 1 << 20);
+    struct message part = part_for(&stale, "");
+    kit_tell(&kit, INPUT_PART, &part);
+    CHECK(kit_out(&kit, MESSAGE_SNAPSHOT, 0) == NULL); /* of the try before */
+    kit_close(&kit);
+}
+
+TEST(progress_grows_but_for_a_damaged_file)
+{
+    struct kit kit;
+    begin(&kit, 2 << 20);
+    take(&kit, 1 << 20, ""); /* late */
+    CHECK(kit.raft->peers.at[SLOT_3].catchup.taken == 2 << 20);
+    take(&kit, 1 << 20, "E_CORRUPT");
+    kit_flush(&kit);
+    CHECK(first_read(&kit).snapshot_read.offset == 1 << 20);
+    kit_close(&kit);
+}
+
+TEST(a_snapshot_that_is_gone_is_replaced_by_another)
+{
+    struct kit kit;
+    begin(&kit, 2 << 20);
+    struct message ask = first_read(&kit), part = part_for(&ask, "E_NOT_FOUND");
+    kit_tell(&kit, INPUT_PART, &part);
+    kit_flush(&kit);
+    ask = first_read(&kit);
+    CHECK(ask.snapshot_read.id.size == 0);
+    CHECK(ask.snapshot_read.offset == 0);
+    kit_close(&kit);
+}
+
+TEST(while_it_is_made_it_is_asked_for_again)
+{
+    struct kit kit;
+    lead_with_cut_log(&kit);
+    struct message ask = first_read(&kit), part = part_for(&ask, "E_NOT_READY");
+    kit_tell(&kit, INPUT_PART, &part);
+    kit_flush(&kit);
+    CHECK(reads(&kit) == 0);
+    CHECK(raft_due_ms(kit.raft) <= kit.now + CATCHUP_MAKING_MS);
+    kit_tick(&kit, CATCHUP_MAKING_MS);
+    kit_flush(&kit);
+    CHECK(reads(&kit) == 1);
+    CHECK(kit_count(&kit, OUTPUT_COMPLAINT) == 0);
+    kit_close(&kit);
+}
+
+TEST(while_clients_write_it_travels_at_the_rate)
+{
+    struct kit kit;
+    uint64_t asked = 0;
+    begin(&kit, CATCHUP_SLICE_BYTES);
+    kit.raft->catchup_rate = 4 << 20;
+    for (uint64_t taken = CATCHUP_SLICE_BYTES, ms = 0; ms < 1000; ms += 10) {
+        kit_propose(&kit, 1, 10, ENTRY_DATA);
+        acknowledge(&kit, SLOT_2, kit.raft->log.last);
+        kit_tick(&kit, 10);
+        take(&kit, taken += CATCHUP_SLICE_BYTES / 10, "");
+        kit_flush(&kit);
+        asked += reads(&kit);
+        kit_stored(&kit, LIFE, 2);
+    }
+    CHECK(asked >= 10 && asked <= 20); /* 4 MiB a second are 16 slices */
+    kit.raft->proposed_ms = 0;         /* nobody writes any more */
+    kit_tick(&kit, 10);
+    take(&kit, 6 << 20, "");
+    const struct catchup *catchup = &kit.raft->peers.at[SLOT_3].catchup;
+    kit_flush(&kit);
+    CHECK(catchup->asked >= catchup->taken + CATCHUP_WINDOW_BYTES); /* as the window allows */
+    kit_close(&kit);
+}
+
+TEST(who_lacks_little_gets_entries)
+{
+    struct kit kit;
+    kit_lead(&kit);
+    kit_flush(&kit);
+    kit_stored(&kit, LIFE, 2);
+    acknowledge(&kit, SLOT_2, 2);
+    kit_propose(&kit, 1000, 10, ENTRY_DATA);
+    struct peer *peer = &kit.raft->peers.at[SLOT_3];
+    kit.raft->catchup_entries = 400;
+    kit.raft->log.held = 900;
+    peer->probing = false;
+    peer->next = 300;
+    CHECK(catchup_is_cheaper(kit.raft, peer));
+    peer->next = 700; /* less than that */
+    CHECK(!catchup_is_cheaper(kit.raft, peer));
+    peer->next = 550; /* less than half */
+    CHECK(!catchup_is_cheaper(kit.raft, peer));
+    peer->next = 300;
+    peer->probing = true; /* not known yet */
+    CHECK(!catchup_is_cheaper(kit.raft, peer));
+    kit.raft->log.held = 3;
+    kit_close(&kit);
+}
+
+TEST(who_leads_no_more_sends_nothing_more)
+{
+    struct kit kit;
+    begin(&kit, 1 << 20);
+    struct message ask = first_read(&kit), part = part_for(&ask, "");
+    struct message append = kit_from(&kit, SLOT_2, 3, MESSAGE_APPEND);
+    append.append.prev_index = 52;
+    append.append.prev_term = 2;
+    kit_peer(&kit, SLOT_2, &append);
+    CHECK(kit.raft->role == ROLE_FOLLOWER);
+    kit_tell(&kit, INPUT_PART, &part);
+    CHECK(kit_out(&kit, MESSAGE_SNAPSHOT, 0) == NULL);
+    CHECK(!kit.raft->peers.at[SLOT_3].catchup.running);
+    kit_close(&kit);
+}
+
+/* ---- the receiver ---------------------------------------------------------------------------- */
+
+static struct message slice_of(struct kit *kit, uint64_t term, uint64_t index)
+{
+    struct message message = kit_from(kit, SLOT_2, term, MESSAGE_SNAPSHOT);
+    message.snapshot.id = SPAN(id, HASH_SIZE);
+    message.snapshot.index = index;
+    message.snapshot.head = 1000;
+    message.snapshot.size = SNAPSHOT_BYTES;
+    message.snapshot.data = SPAN(bytes_of_slice, sizeof bytes_of_slice);
+    message.snapshot.hash = SPAN(hash, HASH_SIZE);
+    return message;
+}
+
+TEST(a_slice_goes_to_storage_and_its_answer_to_the_leader)
+{
+    struct kit kit;
+    kit_open(&kit);
+    struct message slice = slice_of(&kit, 1, 40);
+    kit_peer(&kit, SLOT_2, &slice);
+    const struct message *write = kit_out(&kit, MESSAGE_SNAPSHOT_WRITE, 0);
+    CHECK(write != NULL && span_equal(write->snapshot_write.data, slice.snapshot.data));
+    CHECK(kit.raft->leader == SLOT_2);
+    struct message written = {.type = MESSAGE_SNAPSHOT_WRITTEN};
+    written.snapshot_written.id = SPAN(id, HASH_SIZE);
+    written.snapshot_written.offset = 7;
+    written.snapshot_written.size = SNAPSHOT_BYTES;
+    kit_tell(&kit, INPUT_WRITTEN, &written);
+    const struct message *taken = kit_out(&kit, MESSAGE_SNAPSHOT_TAKEN, 0);
+    CHECK(taken != NULL && taken->peer.to == 2 && taken->snapshot_taken.offset == 7);
+    kit_close(&kit);
+}
+
+TEST(a_snapshot_behind_the_commit_is_not_taken)
+{
+    struct kit kit;
+    kit_open(&kit);
+    kit.raft->commit = 1;
+    struct message slice = slice_of(&kit, 1, 1);
+    kit_peer(&kit, SLOT_2, &slice);
+    CHECK(kit_out(&kit, MESSAGE_SNAPSHOT_WRITE, 0) == NULL);
+    const struct message *taken = kit_out(&kit, MESSAGE_SNAPSHOT_TAKEN, 0);
+    CHECK(taken != NULL && taken->snapshot_taken.installed);
+    kit_close(&kit);
+}
+
+TEST(the_term_is_on_disk_before_the_first_slice)
+{
+    struct kit kit;
+    kit_open(&kit);
+    struct message slice = slice_of(&kit, 5, 40);
+    kit_peer(&kit, SLOT_2, &slice);
+    CHECK(kit.raft->term == 5);
+    CHECK(kit_out(&kit, MESSAGE_SNAPSHOT_WRITE, 0) == NULL);
+    kit_balloted(&kit);
+    kit_peer(&kit, SLOT_2, &slice);
+    CHECK(kit_out(&kit, MESSAGE_SNAPSHOT_WRITE, 0) != NULL);
+    kit_close(&kit);
+}
+
+TEST(a_leader_of_the_past_has_no_say)
+{
+    struct kit kit;
+    kit_open(&kit);
+    struct message slice = slice_of(&kit, 0, 40);
+    kit_peer(&kit, SLOT_2, &slice);
+    CHECK(kit_out(&kit, MESSAGE_SNAPSHOT_WRITE, 0) == NULL);
+    CHECK(kit.raft->leader == RAFT_NOBODY);
+    kit_close(&kit);
+}
+
+TEST_MAIN(T(who_needs_what_was_cut_gets_a_snapshot_in_a_bounded_window),
+          T(a_receiver_that_has_some_of_it_gets_the_rest),
+          T(with_all_of_it_there_entries_go_on_behind_it),
+          T(what_was_not_installed_after_all_comes_again),
+          T(what_is_lost_is_sent_again_from_where_the_receiver_is),
+          T(progress_grows_but_for_a_damaged_file),
+          T(a_snapshot_that_is_gone_is_replaced_by_another),
+          T(while_it_is_made_it_is_asked_for_again), T(while_clients_write_it_travels_at_the_rate),
+          T(who_lacks_little_gets_entries), T(who_leads_no_more_sends_nothing_more),
+          T(a_slice_goes_to_storage_and_its_answer_to_the_leader),
+          T(a_snapshot_behind_the_commit_is_not_taken),
+          T(the_term_is_on_disk_before_the_first_slice), T(a_leader_of_the_past_has_no_say))
