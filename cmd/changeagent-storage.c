@@ -1,7 +1,16 @@
-/* changeagent-storage - the disk of a node; see storage/storage.h. */
+/* changeagent-storage - the disk of a node; see storage/storage.h. With a verb, one of the offline
+ * tools, which `changeagent` executes. */
+#include "storage/salvage.h"
 #include "storage/storage.h"
+#include "storage/verify.h"
+
+#include <string.h>
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "salvage") == 0)
+        return salvage_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "verify") == 0)
+        return verify_main(argc, argv);
     return service_main(&storage_service, argc, argv);
 }

@@ -135,14 +135,28 @@ static enum err read_row(struct ballot *ballot, bool *there)
     return err;
 }
 
+static enum err prepare_read(struct ballot *ballot)
+{
+    return store_prepare(&ballot->store,
+                         "SELECT term, vote, note, incarnation, generation, newest, damage, crc "
+                         "FROM ballot WHERE id = 1",
+                         &ballot->read);
+}
+
+enum err ballot_look(struct ballot *ballot, const char *path)
+{
+    bool there = false;
+    TRY(store_open_reader(&ballot->store, path, &schema));
+    TRY(prepare_read(ballot));
+    TRY(read_row(ballot, &there));
+    return there ? ERR_NONE : ERR_NOT_FOUND;
+}
+
 enum err ballot_open(struct ballot *ballot, const char *path, uint64_t incarnation)
 {
     bool there = false;
     TRY(store_open(&ballot->store, path, &schema));
-    TRY(store_prepare(&ballot->store,
-                      "SELECT term, vote, note, incarnation, generation, newest, damage, crc "
-                      "FROM ballot WHERE id = 1",
-                      &ballot->read));
+    TRY(prepare_read(ballot));
     TRY(store_prepare(&ballot->store,
                       "INSERT OR REPLACE INTO ballot (id, term, vote, note, incarnation, "
                       "generation, newest, damage, crc) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

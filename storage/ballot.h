@@ -27,6 +27,10 @@ struct ballot {
 MUST_USE enum err ballot_open(struct ballot *ballot, const char *path, uint64_t incarnation);
 void ballot_close(struct ballot *ballot);
 
+/* Reads the row and writes nothing, for the offline tools. ERR_NOT_FOUND: there is none. Others: as
+ * above. */
+MUST_USE enum err ballot_look(struct ballot *ballot, const char *path);
+
 /* Each makes one thing durable, and only then changes it in memory.
  * ERR_IO: the outcome is unknown; the process ends (S5).  ERR_NOSPACE: nothing was written. */
 

@@ -1,7 +1,7 @@
 /* dump.c - the verb dump: every change up to the head of this moment, one line each. */
 #include "cmd/changeagent/parse.h"
 #include "cmd/changeagent/print.h"
-#include "cmd/changeagent/progress.h"
+#include "common/progress.h"
 #include "cmd/changeagent/verbs.h"
 
 #include "common/err.h"

@@ -1,7 +1,7 @@
 /* load.c - the verb load: a dump into an empty cluster, with its ids, times and hashes. */
 #include "cmd/changeagent/parse.h"
 #include "cmd/changeagent/print.h"
-#include "cmd/changeagent/progress.h"
+#include "common/progress.h"
 #include "cmd/changeagent/verbs.h"
 
 #include "common/err.h"

@@ -1,6 +1,6 @@
 /* progress.h - how far a long command is: a bar on stderr, if that is a terminal. */
-#ifndef CMD_CHANGEAGENT_PROGRESS_H
-#define CMD_CHANGEAGENT_PROGRESS_H
+#ifndef COMMON_PROGRESS_H
+#define COMMON_PROGRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>

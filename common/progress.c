@@ -1,5 +1,5 @@
 /* progress.c - see progress.h. */
-#include "cmd/changeagent/progress.h"
+#include "common/progress.h"
 
 #include "common/clock.h"
 

@@ -1,0 +1,65 @@
+/* offline.c - the verbs verify and salvage: changeagent-storage does them, because it alone knows
+ * the files; a dump that is damaged is salvaged here (mend.h). */
+#include "cmd/changeagent/mend.h"
+#include "cmd/changeagent/verbs.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The program beside this one takes over; it gives the exit code. */
+static int become_storage(const char *verb, const char *path)
+{
+    char self[PATH_MAX], program[PATH_MAX + 32];
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (size < 0) {
+        fprintf(stderr, "changeagent: %s: /proc/self/exe: %s\n", verb, strerror(errno));
+        return EXIT_SYSTEM;
+    }
+    self[size] = '\0';
+    snprintf(program, sizeof program, "%s/changeagent-storage", dirname(self));
+    char *const argv[] = {program, (char *)(uintptr_t)verb, (char *)(uintptr_t)path, NULL};
+    execv(program, argv);
+    fprintf(stderr, "changeagent: %s: %s: %s; it belongs beside this program\n", verb, program,
+            strerror(errno));
+    return EXIT_SYSTEM;
+}
+
+/* Exactly one word, and something is there. */
+static bool has_path(const struct args *args, const char *verb, const char *what,
+                     struct stat *about)
+{
+    if (args->word_count != 1 || args->words[0][0] == '\0') {
+        fprintf(stderr, "changeagent: %s: usage: changeagent %s %s\n", verb, verb, what);
+        return false;
+    }
+    if (stat(args->words[0], about) == 0)
+        return true;
+    fprintf(stderr, "changeagent: %s: %s: %s\n", verb, args->words[0], strerror(errno));
+    return false;
+}
+
+int verb_verify(const struct args *args)
+{
+    struct stat about;
+    if (!has_path(args, "verify", "DIR", &about))
+        return EXIT_USAGE;
+    if (S_ISDIR(about.st_mode))
+        return become_storage("verify", args->words[0]);
+    fprintf(stderr, "changeagent: verify: %s: not the data directory of a node\n", args->words[0]);
+    return EXIT_USAGE;
+}
+
+int verb_salvage(const struct args *args)
+{
+    struct stat about;
+    if (!has_path(args, "salvage", "DIR|FILE > changes.ndjson", &about))
+        return EXIT_USAGE;
+    if (S_ISREG(about.st_mode) && mend_is_dump(args->words[0]))
+        return mend_dump(args->words[0]);
+    return become_storage("salvage", args->words[0]);
+}
