@@ -283,8 +283,17 @@ class House:
         faults = history_check.check(history, nodes, followed, reads)
         acked = sum(write["code"] == "ok" for write in history)
         self.say("%d writes, %d acknowledged, %d faults" % (len(history), acked, len(faults)))
+        if faults:  # for the tool: tests/history/README.md
+            for name, rows in nodes.items():
+                self.keep("node-%s.ndjson" % name, rows)
+            self.keep("reads.ndjson", reads or [])
         check(not faults, "; ".join(faults[:5]))
         check(acked >= least, "only %d writes were acknowledged" % acked)
+
+    def keep(self, name, rows):
+        with open(os.path.join(self.dir, name), "w") as file:
+            for row in rows:
+                file.write(json.dumps(row) + "\n")
 
     def close(self, failed):
         for client in self.loads + self.followers:

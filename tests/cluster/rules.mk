@@ -11,3 +11,9 @@ cluster: all $(OUT)/tests/cluster/load
 
 cluster-long: all $(OUT)/tests/cluster/load
 	@LOAD=$(OUT)/tests/cluster/load /usr/bin/python3 tests/cluster/run --long $(CLUSTER_TESTS)
+
+# make nemesis MINUTES=n    real clusters under pairs of faults, one seed after the other; SEED=n plays one plan
+.PHONY: nemesis
+nemesis: all $(OUT)/tests/cluster/load
+	@LOAD=$(OUT)/tests/cluster/load /usr/bin/python3 tests/cluster/nemesis.py \
+		$(if $(SEED),--seed $(SEED) --plays $(or $(PLAYS),1),--minutes $(or $(MINUTES),3))

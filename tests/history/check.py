@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Judges a history: what clients were told and shown, against what every node holds in the end.
 
-  check.py HISTORY ... [--follow FOLLOWED ...] -- NODE ...
+  check.py HISTORY ... [--follow FOLLOWED ...] [--reads READS ...] -- NODE ...
 
-All files are NDJSON; a last line without its end is skipped (its writer was killed).
+All files are NDJSON; a last line without its end is skipped (its writer was killed). README.md has the fields.
   HISTORY   one line a write: {text, size, asked, answered, code, error, id}  (tests/cluster/load.c)
   FOLLOWED  what one follower was shown, in its order: {id, data, hash}  (changeagent follow -o ndjson)
+  READS     linearizable reads: {node, asked, answered, id}; id is the head that was shown
   NODE      what one node holds, in the order of the log: {id, data, hash}, and ts where it is known
 
 The promises, gravest first; the first one that is broken is printed with the writes concerned:
@@ -207,25 +208,37 @@ def report(verdict):
             print("broken: %s, %d times" % (promise, verdict.counts[promise]))
 
 
+def groups_of(argv):
+    """Option -> the files behind it; `""` for those before the first one."""
+    groups, name = {"": [], "--follow": [], "--reads": [], "--": []}, ""
+    for word in argv:
+        if word in groups and word:
+            name = word
+        elif word.startswith("--"):
+            return None
+        else:
+            groups[name].append(word)
+    return groups if groups["--"] else None
+
+
 def main(argv):
-    if "--" not in argv[1:] or argv[-1] == "--":
+    groups = groups_of(argv[1:])
+    if groups is None:
         print(__doc__, file=sys.stderr)
         return 2
-    at = argv.index("--")
-    told, nodes = argv[1:at], argv[at + 1:]
-    follow_at = told.index("--follow") if "--follow" in told else len(told)
     counts = collections.Counter()
 
     def lines():
-        for line in itertools.chain.from_iterable(map(read_lines, told[:follow_at])):
+        for line in itertools.chain.from_iterable(map(read_lines, groups[""])):
             counts[line["code"]] += 1
             yield line
-    verdict = judge(lines(), {path: read_lines(path) for path in nodes},
-                    {path: read_lines(path) for path in told[follow_at + 1:]})
+    reads = list(itertools.chain.from_iterable(map(read_lines, groups["--reads"])))
+    verdict = judge(lines(), {path: read_lines(path) for path in groups["--"]},
+                    {path: read_lines(path) for path in groups["--follow"]}, reads)
     if verdict.counts:
         report(verdict)
-    print("%d writes, %d acknowledged, %d open, %d faults" % (
-        sum(counts.values()), counts["ok"], counts["open"], sum(verdict.counts.values())))
+    print("%d writes, %d acknowledged, %d open, %d reads, %d faults" % (
+        sum(counts.values()), counts["ok"], counts["open"], len(reads), sum(verdict.counts.values())))
     return 1 if verdict.counts else 0
 
 

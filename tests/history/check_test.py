@@ -158,7 +158,8 @@ class Check(unittest.TestCase):
                 with open(path, "w") as file:
                     file.write("".join(json.dumps(line) + "\n" for line in lines) + '{"text": "half a li')
                 return path
-            argv = [save("c1", self.history), "--follow", save("f1", self.followed["f1"]), "--",
+            reads = [{"node": "n1", "asked": 20, "answered": 21, "id": 3}, {"node": "n2", "asked": 30, "answered": 31, "id": 2}]
+            argv = [save("c1", self.history), "--follow", save("f1", self.followed["f1"]), "--reads", save("r1", reads), "--",
                     save("n1", self.nodes["n1"]), save("n2", self.nodes["n2"])]
             with contextlib.redirect_stdout(io.StringIO()) as out:
                 self.assertEqual(check.main(["check.py"] + argv), 1)
@@ -166,7 +167,14 @@ class Check(unittest.TestCase):
         self.assertTrue(told[0].startswith("not done: "), told)
         self.assertIn('"text": "b-1"', told[1])
         self.assertIn("broken: followed, 1 times", told)
-        self.assertEqual(told[-1], "5 writes, 3 acknowledged, 1 open, 3 faults")
+        self.assertIn("broken: reads, 1 times", told)
+        self.assertEqual(told[-1], "5 writes, 3 acknowledged, 1 open, 2 reads, 4 faults")
+
+    def test_wrong_usage_is_told(self):
+        for words in ([], ["c1"], ["c1", "--"], ["c1", "--folow", "f1", "--", "n1"]):
+            with contextlib.redirect_stderr(io.StringIO()) as out:
+                self.assertEqual(check.main(["check.py"] + words), 2)
+            self.assertIn("HISTORY", out.getvalue())
 
 
 if __name__ == "__main__":
