@@ -189,11 +189,22 @@ static void choose_scheduling(void)
         log_debug("scheduling_unchanged");
 }
 
+/* No secrets in core files. As many descriptors as there may be: at the limit libzmq tries to
+ * accept again and again, and burns a processor for nothing. */
+static void set_limits(void)
+{
+    struct rlimit core = {0, 0}, files;
+    setrlimit(RLIMIT_CORE, &core);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 static enum err open_base(struct running *running)
 {
     struct service_base *base = running->base;
-    struct rlimit no_core = {0, 0};
-    setrlimit(RLIMIT_CORE, &no_core);
+    set_limits();
     umask(077);
     choose_scheduling();
     TRY(bind_to_parent(base));
