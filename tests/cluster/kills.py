@@ -72,7 +72,8 @@ def test_the_gap_after_the_leaders_node_is_killed(house):
     gaps = sorted(longest_gap(history, begin, end) for begin, end in windows)
     house.say("gap in ms: median %.0f, longest %.0f, all %s" % (
         gaps[len(gaps) // 2], gaps[-1], " ".join("%.0f" % gap for gap in gaps)))
-    check(gaps[-1] < 5000, "a gap of %.0f ms" % gaps[-1])
+    worst_ms, median_ms = house.times((5000, 5000), (2000, 500))
+    check(gaps[-1] < worst_ms and gaps[len(gaps) // 2] < median_ms, "a gap of %.0f ms" % gaps[-1])
     house.judge(cluster, history, least=100)
 
 
