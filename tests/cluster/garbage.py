@@ -234,11 +234,43 @@ def test_who_speaks_no_zmtp_is_told_once(house):
     for name in os.listdir(run_dir):
         if name.endswith(".ipc"):
             throw_bytes(os.path.join(run_dir, name), socket.AF_UNIX)
+    silent = []
     for port in ("api", "stream", "peer"):
         throw_bytes(address_of(node.places()[port]))
+        silent.append(socket.create_connection(address_of(node.places()[port]), 5))
     for port, sockets in (("asks", 1), ("stream", 1), ("peers", 1), ("consensus", 1), ("storage", 3)):
         wait_told(node, "strangers_refused", "port=%s " % port, most=sockets)
+    for one in silent:  # who never says anything is shown out
+        one.settimeout(5)
+        while one.recv(1000):
+            pass
+        one.close()
     goes_on(cluster, before)
+
+
+def test_a_stolen_name_gets_nobodys_answers(house):
+    """A routing id is no identity: who takes another one's neither hears its answers nor ends its conversation."""
+    cluster = house.cluster(1)
+    api = cluster.nodes[0].places()["api"]
+    owner, thief = context.socket(zmq.DEALER), context.socket(zmq.DEALER)
+    try:
+        for one in (owner, thief):
+            one.linger = 0
+            one.routing_id = b"name"
+            one.connect(api)
+            one.send_multipart([b"", msgpack.packb({"verb": "hello", "req": 1})])
+            if one is owner:
+                check(owner.poll(5000), "no answer")
+                owner.recv_multipart()
+        check(not thief.poll(500), "the thief is answered")
+        for number in range(2, 20):
+            owner.send_multipart([b"", msgpack.packb({"verb": "head", "req": number})])
+            check(owner.poll(5000), "the owner is not answered any more")
+            check(msgpack.unpackb(owner.recv_multipart()[1])["req"] == number, "another one's answer")
+        check(not thief.poll(0), "the thief hears the owner's answers")
+    finally:
+        owner.close()
+        thief.close()
 
 
 def test_the_inner_sockets_are_closed_to_other_users(house):

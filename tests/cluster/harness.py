@@ -95,7 +95,7 @@ def dump(node):
         page = ask_until(node.places()["api"], "list", "list_is", since=since, limit=10000, bytes=4 << 20)
         for change in page["changes"]:
             rows.append({"id": change["id"], "data": bytes(change.get("data", b"")).decode(),
-                         "hash": bytes(change["hash"]).hex()})
+                         "hash": bytes(change["hash"]).hex(), "ts": change.get("ts", 0)})
         if page["at_end"] or not page["changes"]:
             return rows
         since = rows[-1]["id"]
