@@ -10,6 +10,7 @@
 #include "consensus/handover.h"
 #include "consensus/hint.h"
 #include "consensus/listeners.h"
+#include "consensus/mending.h"
 #include "consensus/report.h"
 
 #include <assert.h>
@@ -35,6 +36,7 @@ struct consensus {
     struct listeners listeners;
     struct handover handover;
     struct claims claims;
+    struct mending mending;
 };
 
 #define OPTION(name, kind, preset, min, max, sentence)                                         \
@@ -191,7 +193,9 @@ static enum err on_hints(void *owner, uint32_t neighbour, const struct message *
 
 static void on_disk(void *owner, enum raft_input_kind kind, const struct message *message)
 {
-    feed(owner, (struct raft_input){.kind = kind, .message = message});
+    struct consensus *self = owner;
+    if (message == NULL || !mending_told(&self->mending, message))
+        feed(self, (struct raft_input){.kind = kind, .message = message});
 }
 
 /* ---- from peers ------------------------------------------------------------------------------ */
@@ -199,7 +203,7 @@ static void on_disk(void *owner, enum raft_input_kind kind, const struct message
 static void on_peer(void *owner, uint32_t slot, const struct message *message)
 {
     struct consensus *self = owner;
-    if (!claims_take(&self->claims, slot, message))
+    if (!claims_take(&self->claims, slot, message) && !mending_take(&self->mending, slot, message))
         feed(self, (struct raft_input){.kind = INPUT_PEER, .slot = slot, .message = message});
 }
 
@@ -308,6 +312,7 @@ static enum err consensus_open(void *owner)
                                        .loop = &base->loop,
                                        .input = on_handover,
                                        .owner = self};
+    mending_open(&self->mending, self->raft, &self->peers, &self->disk.keeper, &base->loop);
     claims_open(&self->claims, self->raft, &self->peers, base, self->advertise);
     TRY(service_ipc(base, "consensus.ipc", front));
     TRY(link_bind(&self->front, &base->loop, base->context, front, &front_rules, self));

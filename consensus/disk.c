@@ -47,6 +47,7 @@ static link_handler *const handlers[MESSAGE_TYPE_MAX] = {
     ON(LOADED, on_answer),  ON(BALLOTED, on_answer),      ON(STORED, on_answer),
     ON(FETCHED, on_answer), ON(APPLIED, on_answer),       ON(DISK_IS, on_answer),
     ON(CUT_AT, on_answer),  ON(SNAPSHOT_PART, on_answer), ON(SNAPSHOT_WRITTEN, on_answer),
+    ON(MEND_AT, on_answer),
 };
 
 static struct link_rules rules = {

@@ -48,7 +48,7 @@ void proposals_take(struct raft *raft, uint32_t slot, const struct peer_head *he
         struct span before = rest;
         if (!entry_next(&rest, &record))
             break;
-        if (durable_is_low(raft)) {
+        if (durable_is_low(raft) && entry_is_write(entry_kind_of(record))) {
             state_refuse(raft, slot, head, before, ERR_NOSPACE);
             break;
         }

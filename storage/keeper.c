@@ -3,13 +3,12 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "protocol/link.h"
-#include "protocol/wire.h"
 #include "storage/courier.h"
 #include "storage/cutter.h"
 #include "storage/late.h"
 #include "storage/query.h"
-#include "storage/remover.h"
-#include "storage/sealer.h"
+#include "storage/tally.h"
+#include "storage/upkeep.h"
 
 #include <assert.h>
 
@@ -24,7 +23,7 @@ struct keeper {
     struct link link;
     struct late late;
     struct shelf shelf;
-    struct sealer sealer;
+    struct upkeep upkeep;
     struct courier courier;
     struct query_buffers buffers;
     uint64_t applied_bytes, applied_entries; /* counters */
@@ -76,13 +75,11 @@ static enum err work(struct keeper *keeper, bool *worked)
     *worked = true;
     if (late_flush_due(&keeper->late, now_ms))
         return write_now(keeper);
-    if (late_checkpoint_due(&keeper->late, &keeper->shelf, now_ms) ||
-        remover_waits(&keeper->shelf, &keeper->late, now_ms))
+    if (upkeep_wants_checkpoint(&keeper->shelf, &keeper->late, now_ms))
         return make_durable(keeper);
-    if (remover_due(&keeper->shelf, &keeper->late))
-        return remover_step(&keeper->shelf);
-    if (sealer_due(&keeper->sealer, &keeper->shelf, keeper->late.durable, now_ms))
-        return sealer_step(&keeper->sealer, &keeper->shelf, now_ms);
+    TRY(upkeep_work(&keeper->upkeep, &keeper->shelf, &keeper->late, now_ms, worked));
+    if (*worked)
+        return ERR_NONE;
     return courier_work(&keeper->courier, now_ms, worked);
 }
 
@@ -137,7 +134,7 @@ static enum err on_item(struct keeper *keeper, struct room_item *item)
         shelf_add(&keeper->shelf, item->path, item->first);
         break;
     case ROOM_GONE:
-        sealer_forget(&keeper->sealer, item->path);
+        upkeep_forget(&keeper->upkeep, item->path);
         shelf_gone(&keeper->shelf, item->path);
         break;
     case ROOM_SEAL:
@@ -216,7 +213,7 @@ static enum err on_read(void *owner, uint32_t neighbour, const struct message *m
     TRY(take_all(keeper));
     query_read(&keeper->shelf, &tags, &message->read, &keeper->buffers, &answer.page);
     if (span_is(answer.page.error, "E_CORRUPT"))
-        log_error("read_corrupt", kv_u64("since", message->read.since));
+        upkeep_hurry(&keeper->upkeep, "read_corrupt", message->read.since);
     link_tell(&keeper->link, neighbour, &answer);
     keeper->reads++;
     keeper->rows += answer.page.count;
@@ -228,7 +225,7 @@ static enum err on_fetch(void *owner, uint32_t neighbour, const struct message *
     struct keeper *keeper = owner;
     const struct message_fetch *fetch = &message->fetch;
     struct message answer = {.type = MESSAGE_FETCHED};
-    struct bytes entries = {0};
+    SCOPED(bytes) entries = {0};
     TRY(take_all(keeper));
     size_t bytes = fetch->bytes < FETCH_BYTES ? (size_t)fetch->bytes : FETCH_BYTES;
     enum err err = shelf_read(&keeper->shelf, fetch->from, fetch->to, bytes, &entries);
@@ -238,8 +235,9 @@ static enum err on_fetch(void *owner, uint32_t neighbour, const struct message *
         answer.fetched.entries = bytes_span(&entries);
     else
         answer.fetched.error = SPAN_TEXT(err_name(err));
+    if (err == ERR_CORRUPT)
+        upkeep_hurry(&keeper->upkeep, "fetch_corrupt", fetch->from);
     link_tell(&keeper->link, neighbour, &answer);
-    bytes_close(&entries);
     keeper->fetches++;
     return ERR_NONE;
 }
@@ -267,6 +265,16 @@ static enum err on_may_cut(void *owner, uint32_t neighbour, const struct message
     return ERR_NONE;
 }
 
+static enum err on_mend(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct keeper *keeper = owner;
+    enum err err = upkeep_mend(&keeper->upkeep, &keeper->shelf, clock_now_ms(), message,
+                               &keeper->link, neighbour);
+    if (err != ERR_NONE)
+        stop(keeper, "not_mended", err);
+    return ERR_NONE;
+}
+
 static enum err on_tag_heads(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct keeper *keeper = owner;
@@ -286,11 +294,6 @@ static enum err on_tag_heads(void *owner, uint32_t neighbour, const struct messa
     return ERR_NONE;
 }
 
-struct counter {
-    const char *name;
-    uint64_t value;
-};
-
 static enum err on_tally(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct keeper *keeper = owner;
@@ -305,7 +308,11 @@ static enum err on_tally(void *owner, uint32_t neighbour, const struct message *
         {"checkpoints", keeper->late.checkpoints},
         {"segments", keeper->shelf.count},
         {"segments_cut", keeper->shelf.dropped},
-        {"sealed", keeper->sealer.sealed},
+        {"scrub_passes", keeper->upkeep.scrub.passes},
+        {"scrub_damage", keeper->upkeep.scrub.damage},
+        {"segments_mended", keeper->upkeep.mender.mended},
+        {"records_given", keeper->upkeep.mender.given},
+        {"sealed", keeper->upkeep.sealer.sealed},
         {"waiting_rows", keeper->late.flush.rows},
         {"queue_view_bytes", queue_bytes(&keeper->room->rooms->view)},
         {"queue_keeper_bytes", queue_bytes(&keeper->room->rooms->keeper)},
@@ -318,14 +325,7 @@ static enum err on_tally(void *owner, uint32_t neighbour, const struct message *
         {"snapshot_bytes_written", keeper->courier.incoming.bytes},
         {"snapshots_resumed", keeper->courier.incoming.resumed},
     };
-    struct message answer = {.type = MESSAGE_TALLIED};
-    struct bytes map = {0};
-    wire_pack_map(&map, COUNT_OF(counters));
-    for (size_t i = 0; i < COUNT_OF(counters); i++)
-        wire_pack_counter(&map, counters[i].name, counters[i].value);
-    answer.tallied.counters = bytes_span(&map);
-    link_tell(&keeper->link, neighbour, &answer);
-    bytes_close(&map);
+    tally_send(counters, COUNT_OF(counters), &keeper->link, neighbour);
     return ERR_NONE;
 }
 
@@ -336,6 +336,7 @@ static link_handler *const handlers[MESSAGE_TYPE_MAX] = {
     ON(FETCH, on_fetch),
     ON(TALLY, on_tally),
     ON(MAY_CUT, on_may_cut),
+    ON(MEND, on_mend),
     ON(TAG_HEADS, on_tag_heads),
     ON(SNAPSHOT_READ, on_snapshot_read),
     ON(SNAPSHOT_WRITE, on_snapshot_write),
@@ -372,7 +373,7 @@ static int finish(struct keeper *keeper, int code)
 static void keeper_close(struct keeper *keeper)
 {
     link_close(&keeper->link);
-    sealer_close(&keeper->sealer);
+    upkeep_close(&keeper->upkeep);
     courier_close(&keeper->courier);
     shelf_close(&keeper->shelf);
     late_close(&keeper->late);

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "storage/doubt.h"
 #include "storage/rebuild.h"
 
 #include <limits.h>
@@ -17,6 +18,8 @@ static uint64_t keep_index(struct shelf *shelf)
 static enum err open_both(struct late *late, struct shelf *shelf, const char *path,
                           const struct storage_found *found, struct apply_mark *mark)
 {
+    if (doubt_is_there(path))
+        return ERR_CORRUPT;
     TRY(state_open(&late->state, path));
     TRY(state_mark(&late->state, mark));
     TRY(shelf_open(shelf, found));

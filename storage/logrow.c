@@ -1,6 +1,7 @@
 #include "storage/logrow.h"
 
 #include "common/log.h"
+#include "storage/seal.h"
 
 enum { CHECK_BYTES = 1 << 20, CONFIGS_KEPT = 2 };
 
@@ -70,7 +71,7 @@ static void note_base(struct recovery *recovery)
     memcpy(recovery->base_hash, recovery->last_hash, HASH_SIZE);
 }
 
-/* The oldest file: what was before it is cut, and it says itself what that ended with. */
+/* What was before this file is cut, or cannot be read: it says itself what that ended with. */
 static enum err adopt_base(struct recovery *recovery, const struct logdir_file *file,
                            struct segment *segment)
 {
@@ -79,9 +80,13 @@ static enum err adopt_base(struct recovery *recovery, const struct logdir_file *
     if (err == ERR_NOT_FOUND)
         return ERR_GAP;
     TRY(err);
+    if (recovery->bridged && base.index != recovery->found.last_index)
+        return ERR_CORRUPT;
+    recovery->bridged = false;
     recovery->found.last_index = base.index;
     recovery->last_term = base.term;
     memcpy(recovery->last_hash, base.hash, HASH_SIZE);
+    bytes_clear(&recovery->old_configs);
     bytes_append_span(&recovery->old_configs, bytes_span(&base.configs));
     if (!file->sealed)
         note_base(recovery);
@@ -91,7 +96,7 @@ static enum err adopt_base(struct recovery *recovery, const struct logdir_file *
 static enum err join(struct recovery *recovery, const struct logdir_file *file,
                      struct segment *segment)
 {
-    if (recovery->found.segment_count == 0 && segment->first > 1)
+    if (recovery->bridged || (recovery->found.segment_count == 0 && segment->first > 1))
         TRY(adopt_base(recovery, file, segment));
     TRY(check_joint(recovery, segment));
     if (segment->first != 0)
@@ -104,7 +109,7 @@ static enum err join(struct recovery *recovery, const struct logdir_file *file,
     return ERR_NONE;
 }
 
-static enum err take_sealed(struct recovery *recovery, const struct logdir_file *file,
+static enum err join_sealed(struct recovery *recovery, const struct logdir_file *file,
                             const char *path)
 {
     SCOPED(segment) segment = {0};
@@ -112,6 +117,36 @@ static enum err take_sealed(struct recovery *recovery, const struct logdir_file 
     if (segment.first == 0)
         return ERR_CORRUPT;
     return join(recovery, file, &segment);
+}
+
+/* A sealed file is damaged where a start must read it. Nothing in it was ever promised alone: it
+ * keeps its place, by what its .index says of it, and is mended later (mender.h). */
+static enum err bridge(struct recovery *recovery, const struct logdir_file *file, const char *path)
+{
+    SCOPED(seal) seal = {0};
+    struct storage_found *found = &recovery->found;
+    enum err err = seal_read(path, &seal);
+    if (err != ERR_NONE)
+        return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
+    if (found->segment_count > 0 && seal.first_index != found->last_index + 1)
+        return ERR_GAP;
+    struct segment stand_in = {.first = seal.first_index, .last = seal.last_index};
+    log_error("segment_damaged", kv_text("path", path), kv_u64("first", seal.first_index));
+    keep_segment(recovery, file, &stand_in);
+    found->segments[found->segment_count - 1].damaged = true;
+    found->last_index = seal.last_index;
+    recovery->bridged = true;
+    return ERR_NONE;
+}
+
+static enum err take_sealed(struct recovery *recovery, const struct logdir_file *file,
+                            const char *path)
+{
+    uint32_t before = recovery->found.segment_count;
+    enum err err = join_sealed(recovery, file, path);
+    bool untouched = recovery->found.segment_count == before;
+    bool damaged = err == ERR_CORRUPT || err == ERR_NOT_FOUND;
+    return damaged && untouched && file->indexed ? bridge(recovery, file, path) : err;
 }
 
 static enum err take_writer(struct inquiry *inquiry, const struct logdir_file *file,
@@ -175,6 +210,15 @@ static enum err check_records(struct segment *segment, uint64_t *good)
     return ERR_NONE;
 }
 
+/* Term and hash of the end, where the newest files hold nothing. */
+static enum err end_before(struct recovery *recovery)
+{
+    recovery->last_term = recovery->base_term;
+    memcpy(recovery->last_hash, recovery->base_hash, HASH_SIZE);
+    struct segment *before = newest_filled(recovery);
+    return before ? read_last(recovery, before) : ERR_NONE;
+}
+
 static enum err cut_damaged(struct recovery *recovery, struct segment *segment, uint64_t good)
 {
     struct storage_found *found = &recovery->found;
@@ -187,12 +231,27 @@ static enum err cut_damaged(struct recovery *recovery, struct segment *segment, 
             found->segments[i].first = segment->first;
             found->segments[i].last = segment->last;
         }
-    if (segment->first != 0)
-        return read_last(recovery, segment);
-    recovery->last_term = recovery->base_term;
-    memcpy(recovery->last_hash, recovery->base_hash, HASH_SIZE);
-    struct segment *before = newest_filled(recovery);
-    return before ? read_last(recovery, before) : ERR_NONE;
+    return segment->first != 0 ? read_last(recovery, segment) : end_before(recovery);
+}
+
+/* The files of the writers from this one on are set aside. */
+static void give_up_behind(struct inquiry *inquiry, uint32_t writer)
+{
+    struct recovery *recovery = inquiry->recovery;
+    while (recovery->writer_count > writer) {
+        segment_free(recovery->writers[--recovery->writer_count]);
+        bytes_free(recovery->found.segments[--recovery->found.segment_count].path);
+        inquiry->keep--;
+    }
+}
+
+/* Its pages are so damaged that it cannot even be cut. */
+static enum err give_up_file(struct inquiry *inquiry, uint32_t writer)
+{
+    struct recovery *recovery = inquiry->recovery;
+    recovery->found.last_index = recovery->writers[writer]->first - 1;
+    give_up_behind(inquiry, writer);
+    return end_before(recovery);
 }
 
 /* ---- public, in header order ---------------------------------------------------------------- */
@@ -229,18 +288,25 @@ enum err logrow_take(struct inquiry *inquiry)
     return ERR_NONE;
 }
 
-enum err logrow_check_newest(struct inquiry *inquiry)
+enum err logrow_check_writers(struct inquiry *inquiry)
 {
     struct recovery *recovery = inquiry->recovery;
-    struct segment *segment = newest_filled(recovery);
-    uint64_t good;
-    if (segment == NULL)
-        return ERR_NONE;
-    enum err err = check_records(segment, &good);
-    if (err != ERR_CORRUPT && err != ERR_NOT_FOUND)
-        return err;
-    inquiry_blame(inquiry, "a record of the newest segment is damaged");
-    return cut_damaged(recovery, segment, good);
+    for (uint32_t i = 0; i < recovery->writer_count; i++) {
+        struct segment *segment = recovery->writers[i];
+        uint64_t good;
+        if (segment->first == 0)
+            continue;
+        enum err err = check_records(segment, &good);
+        if (err == ERR_NONE)
+            continue;
+        if (err != ERR_CORRUPT && err != ERR_NOT_FOUND)
+            return err;
+        inquiry_blame(inquiry, "a record of a segment is damaged");
+        give_up_behind(inquiry, i + 1);
+        err = cut_damaged(recovery, segment, good);
+        return err == ERR_CORRUPT ? give_up_file(inquiry, i) : err;
+    }
+    return ERR_NONE;
 }
 
 enum err logrow_term_at(struct recovery *recovery, uint64_t index, uint64_t *term)

@@ -15,8 +15,9 @@ MUST_USE enum err logrow_trim(struct inquiry *inquiry);
  * inquiry->keep says how many did. ERR_IO, ERR_VERSION. */
 MUST_USE enum err logrow_take(struct inquiry *inquiry);
 
-/* Reads every record of the newest file; cuts the log before the first damaged one, with blame. */
-MUST_USE enum err logrow_check_newest(struct inquiry *inquiry);
+/* Reads every record of the files that are not sealed; cuts the log before the first damaged one,
+ * with blame. */
+MUST_USE enum err logrow_check_writers(struct inquiry *inquiry);
 
 /* The term of the entry at `index` if it lies in an open segment, else 0. */
 MUST_USE enum err logrow_term_at(struct recovery *recovery, uint64_t index, uint64_t *term);

@@ -2,6 +2,7 @@
 #include "storage/memory.h"
 
 #include "common/log.h"
+#include "storage/doubt.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -22,16 +23,26 @@ static enum err load_tag(void *owner, struct span tag, const struct state_tag *k
     return ERR_NONE;
 }
 
+static enum err load(struct state *state, struct apply *apply)
+{
+    TRY(state_mark(state, &apply->at));
+    apply_settle(apply);
+    TRY(state_outcomes(state, 0, load_outcome, apply));
+    return state_tags(state, SPAN(NULL, 0), load_tag, apply);
+}
+
 enum err memory_load(const char *home, struct state *state, struct apply *apply)
 {
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/state.db", home) >= PATH_MAX)
         return ERR_CONFIG;
     TRY(state_open_reader(state, path));
-    TRY(state_mark(state, &apply->at));
-    apply_settle(apply);
-    TRY(state_outcomes(state, 0, load_outcome, apply));
-    TRY(state_tags(state, load_tag, apply));
+    enum err err = load(state, apply);
+    if (err == ERR_CORRUPT) { /* keeper makes it anew at the next start */
+        TRY(doubt_state(path));
+        return ERR_IO;
+    }
+    TRY(err);
     log_info(
         "state_loaded", kv_u64("applied", apply->at.index), kv_u64("last_id", apply->at.last_id),
         kv_u64("outcomes", outcomes_count(&apply->outcomes)), kv_u64("tags", apply->tags.count));

@@ -7,7 +7,8 @@
 
 /* Opens `state` as a reader of HOME/state.db and fills `apply` from it: where it stands, the
  * outcomes of its window, the last id of every tag.
- * ERR_CONFIG: the path is too long.  ERR_IO, ERR_CORRUPT: as state_open_reader. */
+ * ERR_CONFIG: the path is too long.  ERR_IO also: a row is damaged, and the file is doubted now.
+ * ERR_CORRUPT: as state_open_reader. */
 MUST_USE enum err memory_load(const char *home, struct state *state, struct apply *apply);
 
 #endif

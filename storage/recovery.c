@@ -223,7 +223,7 @@ enum err recovery_run(struct recovery *recovery, const char *data_dir)
     compare_copy(&inquiry);
     TRY(logrow_trim(&inquiry));
     TRY(logrow_take(&inquiry));
-    TRY(logrow_check_newest(&inquiry));
+    TRY(logrow_check_writers(&inquiry));
     if (recovery->ballot.term < recovery->last_term)
         inquiry_blame(&inquiry, "the term of the ballot is below the log's");
     TRY(check_mark(&inquiry));

@@ -26,6 +26,7 @@ struct recovery {
     struct witness_mark mark;
     uint64_t base_index, base_term; /* the last entry before the oldest writer; 0: none */
     uint8_t base_hash[HASH_SIZE];
+    bool bridged;       /* the last file taken cannot be read; the next one says how it ended */
     uint64_t last_term; /* of the last entry; 0 if there is none */
     uint8_t last_hash[HASH_SIZE];
     struct bytes old_configs; /* the newest configuration records in sealed files, newest first */

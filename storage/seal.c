@@ -36,7 +36,7 @@ static const struct schema schema = {
 
 enum { SUMMARY_SIZE = 32 + 3 * HASH_SIZE, RUNS_PER_ROW = 4096, HASHES_PER_ROW = 4096 };
 
-#define SLICE_SIZE MiB(4)
+#define SLICE_SIZE MiB(1)
 
 /* SEGMENT_PATH + suffix. */
 static enum err index_path(const char *segment_path, const char *suffix, char path[PATH_MAX])

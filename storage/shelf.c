@@ -153,6 +153,7 @@ enum err shelf_open(struct shelf *shelf, const struct storage_found *found)
         uint64_t first = segment->first ? segment->first : found->last_index + 1;
         struct shelf_part *part = append_part(shelf, segment->path, first);
         part->sealed = segment->sealed;
+        part->damaged = segment->damaged;
         if (i + 1 < found->segment_count)
             part->last = segment->last;
         if (segment->sealed && segment->indexed)

@@ -17,6 +17,7 @@ struct shelf_part {
     char *path;
     uint64_t first, last; /* log indexes; last is UINT64_MAX while the part is the newest */
     bool sealed;          /* the file left WAL mode */
+    bool damaged;         /* its file is not what was sealed; mender.h brings it back */
     bool indexed;         /* its .index is beside it, and `seal` is what it says */
     uint64_t bytes;       /* on disk, once that is known and final; else 0 */
     struct seal seal;

@@ -1,5 +1,7 @@
 #include "storage/state.h"
 
+#include "storage/doubt.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -232,7 +234,7 @@ void state_close(struct state *state)
 
 enum err state_remove(const char *path)
 {
-    static const char *const suffixes[] = {"-wal", "-shm", ""};
+    static const char *const suffixes[] = {"-wal", "-shm", "", DOUBT_SUFFIX};
     char name[4096];
     for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
         if (snprintf(name, sizeof name, "%s%s", path, suffixes[i]) >= (int)sizeof name)
@@ -383,10 +385,12 @@ static enum err walk_tags(struct state *state, sqlite3_stmt *walk, state_each_ta
     }
 }
 
-enum err state_tags(struct state *state, state_each_tag *each, void *owner)
+enum err state_tags(struct state *state, struct span after, state_each_tag *each, void *owner)
 {
     sqlite3_stmt *walk = NULL;
-    TRY(store_prepare(&state->store, "SELECT tag, " TAG_COLUMNS " FROM tags ORDER BY tag", &walk));
+    TRY(store_prepare(&state->store,
+                      "SELECT tag, " TAG_COLUMNS " FROM tags WHERE tag > ?1 ORDER BY tag", &walk));
+    bind_blob(walk, 1, after);
     enum err err = walk_tags(state, walk, each, owner);
     sqlite3_finalize(walk);
     return err;

@@ -53,12 +53,13 @@ MUST_USE enum err state_outcome(struct state *state, uint64_t index, struct outc
 /* Zeros if the tag was never used.  ERR_CORRUPT. */
 MUST_USE enum err state_tag(struct state *state, struct span tag, struct state_tag *out);
 
-/* Walks all outcomes from log index `from` on, or all tags in the order of their bytes.
- * Ends with the first error of `each`. */
+/* Walks all outcomes from log index `from` on, or all tags behind `after` in the order of their
+ * bytes. Ends with the first error of `each`. */
 typedef enum err state_each_outcome(void *owner, const struct outcome *outcome);
 typedef enum err state_each_tag(void *owner, struct span tag, const struct state_tag *known);
 MUST_USE enum err state_outcomes(struct state *state, uint64_t from, state_each_outcome *each,
                                  void *owner);
-MUST_USE enum err state_tags(struct state *state, state_each_tag *each, void *owner);
+MUST_USE enum err state_tags(struct state *state, struct span after, state_each_tag *each,
+                             void *owner);
 
 #endif

@@ -62,7 +62,7 @@ enum err statehash_of(struct state *state, uint8_t hash[HASH_SIZE])
     hash_begin(&all.hash);
     hash_mark(&all, &mark);
     TRY(state_outcomes(state, 0, hash_outcome, &all));
-    TRY(state_tags(state, hash_tag, &all));
+    TRY(state_tags(state, SPAN(NULL, 0), hash_tag, &all));
     hash_end(&all.hash, hash);
     return ERR_NONE;
 }

@@ -19,6 +19,7 @@ struct storage_segment {
     uint64_t first, last; /* 0 and 0: empty (only the newest can be) */
     bool sealed;          /* it left WAL mode: open it by segment_open_sealed only */
     bool indexed;         /* its .index file is beside it */
+    bool damaged;         /* it is sealed, and cannot be read: only its .index says what is in it */
 };
 
 struct recovery;

@@ -60,7 +60,7 @@ void verify_state(struct verify *verify)
                      verify->mark.index, verify->last_index);
     enum err err = state_outcomes(&verify->state, 0, compare_outcome, verify);
     if (err == ERR_NONE)
-        err = state_tags(&verify->state, pass_tag, verify);
+        err = state_tags(&verify->state, SPAN(NULL, 0), pass_tag, verify);
     if (err != ERR_NONE)
         verify_blame(verify, "state.db", err, "a row is damaged");
     if (verify->faults == before)

@@ -104,6 +104,9 @@ TEST(a_low_disk_does_not_keep_the_log_from_being_cut)
     kit_propose(&kit, 1, 10, ENTRY_DATA);
     CHECK(kit_out(&kit, MESSAGE_REFUSED, 0) != NULL);
     CHECK(decided(&kit));
+    uint64_t last = kit.raft->log.last; /* nor from being told to keep less */
+    kit_propose(&kit, 1, 10, ENTRY_SETTINGS);
+    CHECK(kit_out(&kit, MESSAGE_REFUSED, 0) == NULL && kit.raft->log.last == last + 1);
     kit_close(&kit);
 }
 

@@ -1,5 +1,6 @@
 /* journal_test.c - the log on disk: append, replace, roll, restart, crash points. */
 #include "storage/journal.h"
+#include "storage/seal.h"
 #include "storage/state.h"
 #include "tests/unit/storage_kit.h"
 
@@ -419,8 +420,99 @@ TEST(an_index_without_its_segment_is_swept)
     bench_drop(bench);
 }
 
-TEST_MAIN(T(the_log_may_begin_at_any_file), T(a_beginning_that_is_lost_is_no_cut),
-          T(an_index_without_its_segment_is_swept), T(what_was_appended_is_there_after_a_restart),
+static void path_of(const struct bench *bench, uint32_t writer, char path[512])
+{
+    snprintf(path, 512, "%s", bench->journal.writers[writer]->store.path);
+}
+
+/* Three files: record 1 and sixteen large ones, sixteen more, two. */
+static struct bench *bench_of_three(void)
+{
+    struct bench *bench = bench_make();
+    struct bytes records = {0};
+    kit_add(&bench->kit, ENTRY_FOUNDING, 1, 30, &records);
+    CHECK(write_all(&bench->journal, bytes_span(&records)) == ERR_NONE);
+    append(bench, 2 * BIGS_A_FILE + 2, 1, BIG - ENTRY_HEADER_SIZE);
+    CHECK(bench->journal.writer_count == 3);
+    bytes_close(&records);
+    return bench;
+}
+
+/* What was acknowledged is not there any more: wherever it was, while it was not sealed (I18). */
+TEST(damage_in_any_file_that_is_not_sealed_is_found_by_a_start)
+{
+    struct bench *bench = bench_of_three();
+    char path[512];
+    path_of(bench, 1, path);
+    bench_shut(bench);
+    kit_flip(path, (10 << 20) + 2000);
+    bench_open(bench);
+    CHECK(!bench->recovery.found.may_vote);
+    CHECK(bench->journal.last_index > BIGS_A_FILE + 1);
+    CHECK(bench->journal.last_index < 2 * BIGS_A_FILE + 1);
+    CHECK(files(bench) == 2 && bench->journal.writer_count == 2);
+    bench_reopen(bench);
+    CHECK(!bench->recovery.found.may_vote);
+    bench_drop(bench);
+}
+
+/* A page that leads nowhere: not even what is before it can be kept. */
+TEST(a_file_that_cannot_be_cut_is_given_up_as_a_whole)
+{
+    struct bench *bench = bench_of_three();
+    char path[512];
+    path_of(bench, 1, path);
+    bench_shut(bench);
+    kit_flip(path, 10 << 20);
+    bench_open(bench);
+    CHECK(!bench->recovery.found.may_vote);
+    CHECK(bench->journal.last_index == BIGS_A_FILE + 1);
+    CHECK(files(bench) == 1);
+    bench_reopen(bench);
+    CHECK(bench->journal.last_index == BIGS_A_FILE + 1);
+    bench_drop(bench);
+}
+
+/* A sealed file that cannot be read costs no vote: the files around it say what it was. */
+TEST(a_sealed_file_that_cannot_be_read_keeps_its_place)
+{
+    static const uint8_t zeros[HASH_SIZE];
+    struct bench *bench = bench_of_three();
+    struct segment segment = {0};
+    struct tagindex index = {0};
+    struct seal seal = {.first_index = 1, .last_index = BIGS_A_FILE + 1};
+    struct bytes configs = {0};
+    char path[512];
+    path_of(bench, 0, path);
+    bench_shut(bench);
+    CHECK(segment_open(&segment, path) == ERR_NONE);
+    CHECK(segment_seal(&segment) == ERR_NONE);
+    tagindex_open(&index, 1, zeros);
+    CHECK(seal_write(path, &index, &seal) == ERR_NONE);
+    kit_flip(path, 3);
+    bench_open(bench);
+    CHECK(bench->recovery.found.may_vote);
+    CHECK(bench->recovery.found.segment_count == 3);
+    CHECK(bench->recovery.found.segments[0].damaged);
+    CHECK(bench->recovery.found.segments[0].last == BIGS_A_FILE + 1);
+    check_end(bench, 2 * BIGS_A_FILE + 3);
+    CHECK(journal_configs(&bench->journal, &configs) == ERR_NONE);
+    CHECK(configs.size > 0 && entry_index_of(bytes_span(&configs)) == 1);
+    bench_shut(bench);
+    CHECK(seal_remove(path) == ERR_NONE); /* without its index nobody knows what it was */
+    bench_open(bench);
+    CHECK(!bench->recovery.found.may_vote);
+    tagindex_close(&index);
+    seal_close(&seal);
+    bytes_close(&configs);
+    bench_drop(bench);
+}
+
+TEST_MAIN(T(a_file_that_cannot_be_cut_is_given_up_as_a_whole),
+          T(damage_in_any_file_that_is_not_sealed_is_found_by_a_start),
+          T(a_sealed_file_that_cannot_be_read_keeps_its_place), T(the_log_may_begin_at_any_file),
+          T(a_beginning_that_is_lost_is_no_cut), T(an_index_without_its_segment_is_swept),
+          T(what_was_appended_is_there_after_a_restart),
           T(a_conflicting_tail_is_replaced_with_all_behind_it),
           T(the_same_entries_again_change_nothing), T(a_gap_is_refused),
           T(only_whole_records_that_follow_are_accepted), T(a_full_file_is_followed_by_the_next),

@@ -229,12 +229,10 @@ static inline int kit_end(struct queue *queue, struct worker *worker)
     return worker_join(worker);
 }
 
-/* Stops both threads in order and tells recovery's findings for the next start. */
-static inline void kit_stop(struct kit_house *house)
+/* Both threads have ended: tells recovery's findings for the next start. */
+static inline void kit_shut(struct kit_house *house)
 {
     struct room_item *item;
-    assert(kit_end(&house->rooms.view, &house->view) == 0);
-    assert(kit_end(&house->rooms.keeper, &house->keeper) == 0);
     link_close(&house->to_view);
     link_close(&house->to_keeper);
     struct queue *queues[] = {&house->rooms.journal, &house->rooms.view, &house->rooms.keeper};
@@ -268,6 +266,14 @@ static inline void kit_stop(struct kit_house *house)
         segment_close(&reader);
     }
     house->running = false;
+}
+
+/* Stops both threads in order. */
+static inline void kit_stop(struct kit_house *house)
+{
+    assert(kit_end(&house->rooms.view, &house->view) == 0);
+    assert(kit_end(&house->rooms.keeper, &house->keeper) == 0);
+    kit_shut(house);
 }
 
 static inline void kit_roll(struct kit_house *house)

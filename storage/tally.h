@@ -1,0 +1,16 @@
+/* tally.h - counters by name, as an answer. */
+#ifndef STORAGE_TALLY_H
+#define STORAGE_TALLY_H
+
+#include "protocol/link.h"
+
+struct counter {
+    const char *name;
+    uint64_t value;
+};
+
+/* Sends a TALLIED. */
+void tally_send(const struct counter *counters, uint32_t count, struct link *link,
+                uint32_t neighbour);
+
+#endif

@@ -1,0 +1,279 @@
+/* scrub: one bit is flipped in each place where something is stored; it is found, never shown, and
+ * what is sealed is mended. */
+#include "protocol/message.h"
+#include "protocol/link.h"
+
+static enum err kit_on_mend_at(void *owner, uint32_t neighbour, const struct message *message);
+#define KIT_KEEPER_HANDLERS ON(MEND_AT, kit_on_mend_at)
+
+#include "rooms_kit.h"
+
+#include "common/service.h"
+#include "storage/smallfile.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { PART_ENTRIES = 500, PARTS = 4 };
+
+static uint64_t mend_from, mend_to, mend_answers;
+
+static enum err kit_on_mend_at(void *owner, uint32_t neighbour, const struct message *message)
+{
+    mend_from = message->mend_at.from;
+    mend_to = message->mend_at.to;
+    mend_answers++;
+    return ERR_NONE;
+}
+
+/* Gives keeper records (or none), and takes what it wants. */
+static void mend(struct kit_house *house, struct span entries)
+{
+    struct message message = {.type = MESSAGE_MEND, .mend = {entries}};
+    uint64_t before = mend_answers;
+    assert_int_equal(link_send(&house->to_keeper, 0, &message), ERR_NONE);
+    KIT_WAIT(house, mend_answers > before);
+}
+
+static void load(struct kit_house *house, struct log_kit *kit)
+{
+    size_t from = kit->records.size;
+    for (uint64_t i = 0; i < PART_ENTRIES; i++) {
+        char data[64];
+        snprintf(data, sizeof data, "this is change number %06u", (unsigned)kit->last + 1);
+        kit_put(kit, kit->last + 1, 1, 1, "t", data);
+    }
+    kit_store(house, SPAN(kit->records.data + from, kit->records.size - from));
+    kit_commit(house, kit->last, 1);
+    KIT_WAIT(house, house->applied == kit->last);
+}
+
+/* Four parts of which three are sealed. */
+static void furnish(struct kit_house *house, struct log_kit *kit)
+{
+    char index[160];
+    *kit = (struct log_kit){.term = 1, .ts = 1000};
+    kit_house_open(house);
+    kit_start(house);
+    for (uint32_t part = 0; part < PARTS; part++) {
+        if (part > 0)
+            kit_roll(house);
+        load(house, kit);
+    }
+    snprintf(index, sizeof index, "%s.index", house->paths[PARTS - 2]);
+    KIT_WAIT(house, access(index, F_OK) == 0);
+}
+
+static void drop(struct kit_house *house, struct log_kit *kit)
+{
+    kit_close(kit);
+    kit_house_close(house);
+}
+
+/* Flips a bit of a text, wherever it stands in the file. False: it is not in it. */
+static bool flip(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "r+b");
+    struct bytes all = {0};
+    bool found = false;
+    if (file == NULL)
+        return false;
+    for (int byte = fgetc(file); byte != EOF; byte = fgetc(file))
+        bytes_append(&all, &(uint8_t){(uint8_t)byte}, 1);
+    uint8_t *at = all.size ? memmem(all.data, all.size, text, strlen(text)) : NULL;
+    for (; at != NULL; found = true) {
+        fseek(file, (long)(at - all.data) + 2, SEEK_SET);
+        fputc(at[2] ^ 4, file);
+        at = memmem(at + 1, all.size - (size_t)(at + 1 - all.data), text, strlen(text));
+    }
+    fclose(file);
+    bytes_close(&all);
+    return found;
+}
+
+static bool flip_beside(const char *path, const char *suffix, const char *text)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    return flip(name, text);
+}
+
+static bool is_there(const char *path, const char *suffix)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    return access(name, F_OK) == 0;
+}
+
+static struct span records_of(const struct log_kit *kit, uint64_t first, uint64_t last)
+{
+    struct span rest = bytes_span(&kit->records), record;
+    const uint8_t *begin = NULL, *end = NULL;
+    while (entry_next(&rest, &record)) {
+        if (entry_index_of(record) == first)
+            begin = record.data;
+        if (entry_index_of(record) <= last)
+            end = record.data + record.size;
+    }
+    return SPAN(begin, (size_t)(end - begin));
+}
+
+static bool reads(struct kit_house *house, uint64_t id)
+{
+    struct message_read read = {.since = id - 1, .exact = true};
+    const struct message_page *page = kit_read(house, read, NULL);
+    if (page->error.size > 0) {
+        assert_true(span_is(page->error, "E_CORRUPT"));
+        assert_int_equal(page->rows.size, 0); /* never a wrong byte */
+        return false;
+    }
+    return page->count == 1;
+}
+
+static void a_damaged_row_of_a_sealed_file_is_given_by_another_server(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit;
+    furnish(&house, &kit);
+    assert_true(flip(house.paths[1], "change number 000700"));
+    assert_true(reads(&house, 699));
+    assert_false(reads(&house, 700)); /* and so the scrub hurries */
+    do
+        mend(&house, SPAN(NULL, 0));
+    while (mend_from == 0);
+    assert_int_equal(mend_from, 700); /* the rows before it are its own */
+    assert_int_equal(mend_to, 2 * PART_ENTRIES);
+    mend(&house, records_of(&kit, 701, 705)); /* does not follow */
+    assert_int_equal(mend_from, 700);
+    struct bytes wrong = {0};
+    bytes_append_span(&wrong, records_of(&kit, 700, 700));
+    wrong.data[ENTRY_HEADER_SIZE + 5] ^= 1;
+    mend(&house, bytes_span(&wrong)); /* damaged there, too */
+    assert_int_equal(mend_from, 700);
+    bytes_close(&wrong);
+    mend(&house, records_of(&kit, 700, 700));
+    assert_int_equal(mend_from, 0); /* what is behind it is its own again */
+    KIT_WAIT(&house, is_there(house.paths[1], ".damaged"));
+    KIT_WAIT(&house, reads(&house, 700));
+    assert_true(reads(&house, 501) && reads(&house, 1000));
+    mend(&house, SPAN(NULL, 0));
+    assert_int_equal(mend_from, 0);
+    kit_stop(&house);
+    kit_start(&house); /* sealed and indexed as any other */
+    assert_true(reads(&house, 700));
+    kit_stop(&house);
+    drop(&house, &kit);
+}
+
+/* Nothing can be read of it: every record is given. */
+static void a_file_without_a_header_is_given_as_a_whole(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit;
+    furnish(&house, &kit);
+    assert_true(flip(house.paths[0], "SQLite format 3"));
+    assert_true(flip(house.paths[0], "CREATE TABLE log"));
+    KIT_WAIT(&house, !reads(&house, 5) || is_there(house.paths[0], ".damaged"));
+    for (uint64_t given = 0; !is_there(house.paths[0], ".damaged");) {
+        mend(&house, SPAN(NULL, 0));
+        if (mend_from == 0)
+            continue;
+        assert_true(mend_from > given);
+        given = mend_from;
+        mend(&house, records_of(&kit, mend_from, mend_from + 99));
+    }
+    KIT_WAIT(&house, reads(&house, 5));
+    kit_stop(&house);
+    drop(&house, &kit);
+}
+
+static void a_damaged_index_shows_nothing_wrong(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit;
+    furnish(&house, &kit);
+    kit_stop(&house);
+    kit_start(&house); /* nothing of it is in memory */
+    char index[256];
+    snprintf(index, sizeof index, "%s.index", house.paths[1]);
+    assert_true(flip(index, "all"));
+    struct message_read read = {.since = PART_ENTRIES, .limit = 3};
+    const struct message_page *page = kit_read(&house, read, "all");
+    assert_true(span_is(page->error, "E_CORRUPT"));
+    kit_stop(&house);
+    drop(&house, &kit);
+}
+
+/* Ends as after a refused write: a start must look at it. */
+static void wait_for_the_end(struct kit_house *house)
+{
+    assert_int_equal(worker_join(&house->keeper), EXIT_STORAGE);
+    assert_int_equal(kit_end(&house->rooms.view, &house->view), 0);
+    kit_shut(house);
+}
+
+static void damage_in_the_part_that_is_written_ends_the_process(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit;
+    furnish(&house, &kit);
+    const char *text = "change number 001700";
+    bool in_file = flip(house.paths[PARTS - 1], text);
+    bool in_wal = flip_beside(house.paths[PARTS - 1], "-wal", text);
+    assert_true(in_file || in_wal);
+    assert_false(reads(&house, 1700));
+    wait_for_the_end(&house);
+    drop(&house, &kit);
+}
+
+/* Changes a row behind the back of its checksum. */
+static void spoil_state(const char *path)
+{
+    struct state file = {0};
+    assert_int_equal(state_open(&file, path), ERR_NONE);
+    assert_int_equal(store_run(&file.store, "UPDATE outcomes SET id = id + 1 WHERE idx = 1234"),
+                     ERR_NONE);
+    state_close(&file);
+}
+
+static void expect_made_anew(struct kit_house *house, struct log_kit *kit, const char *path)
+{
+    assert_true(is_there(path, ".doubted"));
+    kit_start(house);
+    assert_false(is_there(path, ".doubted"));
+    assert_int_equal(house->fed_index, 0); /* from record 1 on, as far as somebody vouches */
+    kit_commit(house, kit->last, 1);
+    KIT_WAIT(house, house->applied == kit->last);
+    assert_true(reads(house, 1234));
+}
+
+static void a_damaged_state_is_made_anew_by_the_next_start(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit;
+    char path[160];
+    furnish(&house, &kit);
+    snprintf(path, sizeof path, "%s/state.db", house.directory);
+    KIT_WAIT(&house, house.durable == kit.last);
+    spoil_state(path); /* while it is in use */
+    wait_for_the_end(&house);
+    expect_made_anew(&house, &kit, path);
+    kit_stop(&house);
+    drop(&house, &kit);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_damaged_row_of_a_sealed_file_is_given_by_another_server),
+        cmocka_unit_test(a_file_without_a_header_is_given_as_a_whole),
+        cmocka_unit_test(a_damaged_index_shows_nothing_wrong),
+        cmocka_unit_test(damage_in_the_part_that_is_written_ends_the_process),
+        cmocka_unit_test(a_damaged_state_is_made_anew_by_the_next_start),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
