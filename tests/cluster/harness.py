@@ -88,9 +88,9 @@ def status(node, seconds=2.0):
     return dict(STATUS_EMPTY, **answer)  # what is 0 or empty need not be sent
 
 
-def dump(node):
-    """Everything a node holds, as rows for the checker."""
-    rows, since = [], 0
+def dump(node, since=0):
+    """Everything a node holds, as rows for the checker; with `since`, what is behind it."""
+    rows = []
     while True:
         page = ask_until(node.places()["api"], "list", "list_is", since=since, limit=10000, bytes=4 << 20)
         for change in page["changes"]:

@@ -9,8 +9,11 @@
  *   check   the same without writing, and the whole log is read back
  *   life N  as go, but N batches only; a second line says when all of them are done, applied and
  *           durable in the state
- *   halt    write no more; the answer says how far it got. It also ends a wait for a storage that
- * died A broken promise is answered by a line that begins with FAULT, and ends the drive.
+ *   learn   as check, and every change is read as a client reads it and kept
+ *   look    a storage whose files were damaged has been started: says `look VOTE SERVED REFUSED`.
+ * What it serves must be what was learned, and if it votes, nothing it promised may be missing halt
+ * write no more; the answer says how far it got. It also ends a wait for a storage that died A
+ * broken promise is answered by a line that begins with FAULT, and ends the drive.
  *
  * What it writes: puts of random size in batches, several in flight; now and then a new term that
  * replaces the end of the log which is not committed; COMMIT behind, at random distance. */
@@ -53,9 +56,15 @@ struct drive {
     const char *run_dir;
     uint64_t seed;
     bool open, writing, loaded, balloted, fetched;
-    uint64_t left;     /* batches of this life; 0: no end */
-    bool mortal;       /* storage may die at any moment: that is no fault */
-    struct sent *sent; /* by index */
+    uint64_t left; /* batches of this life; 0: no end */
+    bool mortal;   /* storage may die at any moment: that is no fault */
+    bool looks;    /* at a storage that may be damaged, and say so */
+    bool votes, has_page;
+    uint64_t served, refused;
+    struct bytes row;       /* of the last page; empty: refused, or none */
+    struct bytes *learned;  /* rows by id */
+    uint64_t learned_count; /* ids from 1 on */
+    struct sent *sent;      /* by index */
     uint64_t last, acked, committed, durable, ts, txid;
     struct replaced *replaced;
     uint32_t replaced_count;
@@ -105,6 +114,9 @@ static void judge_record(struct drive *drive, struct span record)
     uint64_t index = entry_index_of(record);
     hold(drive, entry_intact(record), "a record is damaged", index, 0);
     struct sent *known = &drive->sent[index];
+    if (drive->looks &&
+        !drive->votes) /* it has lost its end, and will be told anew what stood there */
+        return;
     if (index <= drive->last && memcmp(known->hash, entry_hash_of(record), HASH_SIZE) == 0)
         return;
     hold(drive, index > drive->acked, "a promised record is another", index, entry_term_of(record));
@@ -149,11 +161,19 @@ static enum err on_loaded(void *owner, uint32_t neighbour, const struct message 
 {
     struct drive *drive = owner;
     const struct message_loaded *loaded = &message->loaded;
+    drive->votes = loaded->may_vote;
+    if (drive->looks && !loaded->may_vote) {
+        drive->loaded_last = loaded->last_index;
+        drive->life = loaded->life;
+        drive->loaded = true;
+        return ERR_NONE;
+    }
     judge_ballot(drive, loaded);
     hold(drive, loaded->last_index >= drive->acked, "promised entries are gone", loaded->last_index,
          drive->acked);
-    hold(drive, loaded->applied_index >= drive->durable, "a durable state is gone",
-         loaded->applied_index, drive->durable);
+    if (!drive->looks) /* a damaged state is made anew from the log */
+        hold(drive, loaded->applied_index >= drive->durable, "a durable state is gone",
+             loaded->applied_index, drive->durable);
     hold(drive, loaded->applied_index <= drive->committed, "what nobody committed is applied",
          loaded->applied_index, drive->committed);
     judge_tail(drive, loaded);
@@ -206,7 +226,9 @@ static enum err on_fetched(void *owner, uint32_t neighbour, const struct message
 {
     struct drive *drive = owner;
     struct span rest = message->fetched.entries, record;
-    hold(drive, message->fetched.error.size == 0, "the log cannot be read", drive->verified + 1, 0);
+    hold(drive, message->fetched.error.size == 0 || drive->looks, "the log cannot be read",
+         drive->verified + 1, 0);
+    drive->refused += message->fetched.error.size > 0;
     while (entry_next(&rest, &record)) {
         hold(drive, entry_index_of(record) == drive->verified + 1, "a hole", entry_index_of(record),
              drive->verified);
@@ -217,9 +239,21 @@ static enum err on_fetched(void *owner, uint32_t neighbour, const struct message
     return ERR_NONE;
 }
 
+static enum err on_page(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct drive *drive = owner;
+    bytes_clear(&drive->row);
+    if (message->page.error.size == 0)
+        bytes_append_span(&drive->row, message->page.rows);
+    else
+        drive->refused++;
+    drive->has_page = true;
+    return ERR_NONE;
+}
+
 static link_handler *const handlers[MESSAGE_TYPE_MAX] = {
     ON(LOADED, on_loaded),   ON(BALLOTED, on_balloted), ON(STORED, on_stored),
-    ON(APPLIED, on_applied), ON(FETCHED, on_fetched),
+    ON(APPLIED, on_applied), ON(FETCHED, on_fetched),   ON(PAGE, on_page),
 };
 
 /* ---- the conversation ------------------------------------------------------------------------ */
@@ -439,6 +473,109 @@ static void come_to_rest(struct drive *drive)
     fflush(stdout);
 }
 
+/* ---- looking --------------------------------------------------------------------------------- */
+
+/* One change, as a client reads it: what was learned, or nothing. */
+static bool read_change(struct drive *drive, uint64_t id)
+{
+    struct message message = {.type = MESSAGE_READ};
+    message.read.since = id - 1;
+    message.read.limit = 1;
+    message.read.bytes = 1;
+    message.read.exact = true;
+    drive->has_page = false;
+    say(drive, &drive->keeper, &message);
+    if (!await(drive, &drive->has_page, "storage does not serve"))
+        return false;
+    struct span row = bytes_span(&drive->row);
+    if (row.size > 0) {
+        hold(drive, span_equal(row, bytes_span(&drive->learned[id])), "a wrong byte is served", id,
+             0);
+        drive->served++;
+    }
+    return true;
+}
+
+/* Everything that was committed is to be applied again: as far as storage can. */
+static void commit_again(struct drive *drive)
+{
+    struct message message = {.type = MESSAGE_COMMIT};
+    uint64_t begin = clock_now_ms();
+    message.commit.index = drive->committed;
+    message.commit.term = drive->sent[drive->committed].term;
+    drive->told_applied = 0;
+    link_tell(&drive->view, 0, &message);
+    while (drive->told_applied < drive->committed && clock_now_ms() - begin < 300) {
+        loop_turn(&drive->loop, TURN_MS);
+        if (is_interrupted())
+            return;
+    }
+}
+
+/* The log in pieces: after a refusal it goes on behind. */
+static bool look_at_log(struct drive *drive)
+{
+    uint64_t last = drive->loaded_last < drive->last ? drive->loaded_last : drive->last;
+    for (uint64_t from = 1; from <= last; from = drive->verified + 1) {
+        uint64_t before = drive->refused;
+        struct message message = {.type = MESSAGE_FETCH};
+        message.fetch.from = from;
+        message.fetch.to = last;
+        message.fetch.bytes = CHECK_BYTES;
+        drive->verified = from - 1;
+        drive->fetched = false;
+        say(drive, &drive->keeper, &message);
+        if (!await(drive, &drive->fetched, "storage does not read"))
+            return false;
+        if (drive->refused > before || drive->verified < from)
+            drive->verified = from + 15;
+    }
+    return true;
+}
+
+static void look(struct drive *drive)
+{
+    uint64_t acked = drive->acked, last = drive->last;
+    close_links(drive);
+    open_links(drive);
+    drive->looks = drive->mortal = true;
+    drive->served = drive->refused = 0;
+    bool fine = load(drive);
+    drive->acked = acked; /* what is damaged now is whole again next time */
+    drive->last = last;
+    if (fine)
+        commit_again(drive);
+    fine = fine && look_at_log(drive);
+    for (uint64_t id = 1; fine && id <= drive->learned_count; id++)
+        fine = read_change(drive, id);
+    drive->looks = false;
+    if (fine)
+        printf("look %d %llu %llu\n", drive->votes, (unsigned long long)drive->served,
+               (unsigned long long)drive->refused);
+    else
+        printf("interrupted\n");
+}
+
+static void learn(struct drive *drive)
+{
+    drive->learned_count = 0;
+    for (uint64_t id = 1;; id++) {
+        drive->learned = realloc(drive->learned, (id + 1) * sizeof *drive->learned); /* NOLINT */
+        drive->learned[id] = (struct bytes){0};
+        struct message message = {.type = MESSAGE_READ};
+        message.read.since = id - 1;
+        message.read.limit = message.read.bytes = 1;
+        drive->has_page = false;
+        say(drive, &drive->keeper, &message);
+        await(drive, &drive->has_page, "storage does not serve");
+        if (drive->row.size == 0)
+            break;
+        bytes_append_span(&drive->learned[id], bytes_span(&drive->row));
+        drive->learned_count = id;
+    }
+    printf("learned %llu\n", (unsigned long long)drive->learned_count);
+}
+
 /* ---- commands -------------------------------------------------------------------------------- */
 
 static void start(struct drive *drive, bool writing)
@@ -465,6 +602,13 @@ static void obey(struct drive *drive, const char *line)
         drive->mortal = true;
         drive->left = batches;
         start(drive, true);
+    } else if (strncmp(line, "learn", 5) == 0) {
+        drive->mortal = false;
+        start(drive, false);
+        commit_again(drive);
+        learn(drive);
+    } else if (strncmp(line, "look", 4) == 0) {
+        look(drive);
     } else if (strncmp(line, "halt", 4) == 0) {
         for (int i = 0; i < 3 && drive->open; i++)
             loop_turn(&drive->loop, 0); /* promises that have arrived count */

@@ -23,9 +23,11 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "cluster")]
 import harness  # noqa: E402
 import powerdisk  # noqa: E402
+import retention  # noqa: E402
 import stage  # noqa: E402
 
-EVENTS = ("segment_begun", "segment_sealed", "segment_removed", "segment_dropped", "log_cut", "index_rebuilt")
+EVENTS = ("segment_begun", "segment_sealed", "segment_removed", "segment_dropped", "log_cut", "index_rebuilt",
+          "snapshot_begun", "snapshot_resumed", "snapshot_installed", "segment_cut")
 MODES = ("none", "pages", "sectors")
 ROUND = 25  # cuts of one cluster between two judgements
 LIFE_ROUNDS = 4  # judgements before a new cluster
@@ -150,19 +152,22 @@ class Machine:
         self.victims = self.node.processes()
 
 
-def cluster_of(house, machines):
+def cluster_of(house, machines, catchup_entries):
+    """`catchup_entries`: who lacks so many, and most of the log, gets a snapshot."""
     cluster = harness.tool.Cluster(os.path.join(house.dir, "c0"))
     house.clusters.append(cluster)
     for slot in range(3):
         machines.append(Machine(house, cluster.base, "n%d" % (slot + 1)))
-    cluster.make(3, {"storage": stage.LOW_DISK, "supervisor": {"budget": 63}})
+    cluster.make(3, {"storage": stage.LOW_DISK, "supervisor": {"budget": 63},
+                     "consensus": {"catchup_entries": catchup_entries}})
     for machine, node in zip(machines, cluster.nodes):
         machine.node = node
     cluster.up()
     return cluster
 
 
-def cut_cluster(machines, chance, tally):
+def cut_cluster(machines, chance, tally, rest):
+    """`rest` is called while one that was cut alone has no power; now and then only, and for a while."""
     victims = chance.sample(machines, chance.choice((1, 1, 2, 3)))
     for machine in victims:
         machine.note_processes()
@@ -172,6 +177,8 @@ def cut_cluster(machines, chance, tally):
     for machine in victims:
         machine.disk.on()
     tally.add(("one", "two", "all")[len(victims) - 1], counts)
+    if len(victims) == 1 and chance.random() < 0.2:
+        rest()
     started = [(machine, machine.node.launch()) for machine in victims]
     for machine, process in started:
         def up(machine=machine, process=process):
@@ -181,20 +188,48 @@ def cut_cluster(machines, chance, tally):
         harness.wait_for("node %s" % machine.node.name, 30, up)
 
 
+def kept_of(cluster, history):
+    """The history and the nodes as they are since the newest cut of the log, with ids that begin at 1."""
+    first = max(harness.status(node)["first_id"] for node in cluster.nodes)
+    rows = {node.name: [dict(row, id=row["id"] - first + 1) for row in harness.dump(node, first - 1)] for node in cluster.nodes}
+    gone = {line["text"] for line in history if line["code"] == "ok" and line["id"] < first}
+    return [dict(line, id=line["id"] - first + 1 if line["code"] == "ok" else 0)
+            for line in history if line["text"] not in gone], rows
+
+
+def judge(house, cluster, history):
+    """All nodes level, and everything acknowledged that was not cut is there, once, in order, the same everywhere."""
+    def level():
+        states = [harness.status(node) for node in cluster.nodes]
+        return None not in states and len({(s["last_id"], s["chain"], s["first_id"]) for s in states}) == 1
+    try:
+        harness.wait_for("all nodes to be level", 40, level, every=0.05)
+    except harness.Failed as failed:
+        raise harness.Failed("%s: %s" % (failed, harness.describe(cluster.nodes))) from failed
+    kept, rows = kept_of(cluster, history)
+    faults = harness.history_check.check(kept, rows)
+    house.say("%d writes, %d of them judged, %d faults" % (len(history), len(kept), len(faults)))
+    harness.check(not faults, "; ".join(faults[:5]))
+    harness.check(any(line["code"] == "ok" for line in kept), "nothing was acknowledged")
+
+
 def cluster_life(long, cuts, chance, tally):
     house, machines, failed = harness.House("powercut", long), [], True
     try:
-        cluster, done = cluster_of(house, machines), 0
+        cluster, done = cluster_of(house, machines, chance.choice((100, 100, 100000))), 0
+        if long and chance.random() < 0.67:
+            kept = retention.configure(cluster.nodes[0].places()["api"], {"retention.min_records": 1500})
+            harness.check(kept is not None and kept["verb"] == "put_done", "the retention is not set: %r" % kept)
         while done < cuts:
             load = house.load(cluster.nodes, rate=chance.choice((60, 300, 0)), clients=4, size=chance.choice((0, 700)))
             for _ in range(min(ROUND, cuts - done)):
                 load.wait_progress(seconds=40, bytes_more=1000)
                 time.sleep(chance.uniform(0, 0.2))
-                cut_cluster(machines, chance, tally)
+                cut_cluster(machines, chance, tally, lambda load=load: load.wait_progress(60, 80000))
                 done += 1
             load.wait_progress(seconds=40)
             load.stop()
-            house.judge(cluster, [line for load in house.loads for line in load.history()], least=10)
+            judge(house, cluster, [line for load in house.loads for line in load.history()])
         for node in cluster.nodes:
             tally.look_at(node.log)
         failed = False
@@ -223,13 +258,14 @@ def main(argv):
     reader.add_argument("--cuts", type=int, default=100)
     reader.add_argument("--seed", type=int, default=None)
     args = reader.parse_args(argv[1:])
-    missing = powerdisk.refusal()
+    base = os.environ.get("TEST_TMP", "/tmp")
+    missing = powerdisk.refusal() or powerdisk.probe(base)
     if missing:
         print("power cuts skipped: %s\n0 passed, 0 failed" % missing)
         return 0
     seed = args.seed if args.seed is not None else random.SystemRandom().getrandbits(32)
     print("seed %d" % seed, flush=True)
-    chance, base = random.Random(seed), os.environ.get("TEST_TMP", "/tmp")
+    chance = random.Random(seed)
     runs = {"cluster": [lambda: run_clusters(args.cuts, chance)],
             "storage": [lambda: run_storage(base, args.cuts, chance)],
             "quick": [lambda: run_storage(base, 12, chance), lambda: run_clusters(2, chance, False)]}[args.what]

@@ -2,10 +2,12 @@
 
 Wants root, /dev/fuse, loop devices and mkfs.ext4; refusal() says what is missing.
 """
+import ctypes
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -30,12 +32,40 @@ def refusal():
     return None
 
 
+def probe(base):
+    """Why no such disk comes to be here, although everything seems to be there; None if one does."""
+    disk = None
+    directory = tempfile.mkdtemp(prefix="probe.", dir=base)
+    try:
+        own_mounts()
+        disk = PowerDisk(directory, "probe", os.path.join(directory, "place"), 16)
+        disk.open()
+        return None
+    except Broken as reason:
+        return str(reason)
+    finally:
+        if disk is not None:
+            disk.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def run(*argv):
     """Output of a command that has to succeed."""
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Broken("%s: %s" % (" ".join(argv), done.stderr.strip() or "code %d" % done.returncode))
     return done.stdout.strip()
+
+
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
+
+
+def own_mounts():
+    """Mounts of our own, for this process and its children: who clones the mounts of the machine in the meantime would
+    keep a dead file system alive, and it would write to a disk that is on again."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) != 0 or libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) != 0:
+        raise Broken("no mounts of our own: %s" % os.strerror(ctypes.get_errno()))
 
 
 class PowerDisk:
@@ -99,6 +129,9 @@ class PowerDisk:
         if self.loop is not None:
             run("losetup", "--detach", self.loop)
             self.loop = None
+            left = run("losetup", "--associated", self.cover)
+            if left:
+                raise Broken("somebody still uses the dead disk: %s" % left)
 
     def on(self):
         """The power is back, and the file system is mounted again. Nobody may have used it in between."""

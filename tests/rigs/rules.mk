@@ -32,3 +32,16 @@ fail-nth: rig-build
 	@$(call RIGS,rig) /usr/bin/python3 tests/rigs/fail_nth.py --every $(or $(EVERY),1) $(if $(SEED),--seed $(SEED))
 fail-nth-quick: rig-programs
 	@$(call RIGS,plain) /usr/bin/python3 tests/rigs/fail_nth.py --every 150 --quick
+
+# make fail-alloc [EVERY=k]   the n-th allocation fails, ours and SQLite's, in a life of the disk without sockets
+$(OUT)/tests/rigs/allocs: $(OUT)/tests/rigs/allocs.o $(OUT)/libhouse.a
+	$(CC) $(FLAGS_$(VARIANT)) -pthread -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc $^ $(LIBS) -lcmocka -o $@
+.PHONY: fail-alloc
+fail-alloc:
+	@$(MAKE) --no-print-directory -s VARIANT=rig build/rig/tests/rigs/allocs
+	@build/rig/tests/rigs/allocs $(or $(EVERY),1) 2>build/rig/allocs.log
+
+# make page-sweep [EVERY=k]   every page of every file of a small node: a flipped bit, zeros, cut off, EIO
+.PHONY: page-sweep
+page-sweep: rig-build
+	@$(call RIGS,rig) /usr/bin/python3 tests/rigs/page_sweep.py --every $(or $(EVERY),1) $(if $(SEED),--seed $(SEED))
