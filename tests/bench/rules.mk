@@ -16,3 +16,11 @@ $(OUT)/tests/bench/rooms_bench: $(OUT)/tests/bench/rooms_bench.o $(OUT)/libhouse
 .PHONY: rooms-bench
 rooms-bench: $(OUT)/tests/bench/rooms_bench
 	$(OUT)/tests/bench/rooms_bench 131072 3 64 1000
+
+# what scripts/bench-rivals drives the others with; needs libnghttp2-dev, which that script installs
+RIVAL_LOAD := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/bench/rivals/*.c))
+$(OUT)/tests/bench/rival-load: $(RIVAL_LOAD) $(OUT)/cmd/changeagent/histogram.o $(OUT)/libhouse.a
+	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ -lnghttp2 $(LIBS) -o $@
+
+.PHONY: rival-load
+rival-load: $(OUT)/tests/bench/rival-load
