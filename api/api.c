@@ -65,6 +65,7 @@ static ask_handler *const asks[] = {
     [MESSAGE_GET] = reads_get,           [MESSAGE_LIST] = reads_list,
     [MESSAGE_HEAD] = reads_head,         [MESSAGE_STATUS] = reads_status,
     [MESSAGE_SETTINGS] = reads_settings, [MESSAGE_NODE] = operate_node,
+    [MESSAGE_MEMBERS] = members_ask,
 };
 
 static void on_ask(void *owner, const struct door_route *route, const struct message *message)
@@ -225,8 +226,9 @@ static void on_keeper_down(void *owner, uint32_t neighbour)
  */
 
 static link_handler *const consensus_handlers[MESSAGE_TYPE_MAX] = {
-    ON(LEADER_IS, standing_on_leader), ON(REFUSED, on_refused), ON(COUNTED, on_counted),
-    ON(TRANSFERRED, operate_transferred), ON(READ_INDEX_IS, confirm_told)};
+    ON(LEADER_IS, standing_on_leader), ON(REFUSED, on_refused),
+    ON(COUNTED, on_counted),           ON(TRANSFERRED, operate_transferred),
+    ON(READ_INDEX_IS, confirm_told),   ON(MEMBERS_ARE, members_told)};
 static link_handler *const view_handlers[MESSAGE_TYPE_MAX] = {
     ON(WATCHING, standing_on_watching), ON(FEED, standing_on_feed), ON(OUTCOMES_ARE, on_outcomes)};
 static link_handler *const keeper_handlers[MESSAGE_TYPE_MAX] = {
@@ -257,6 +259,7 @@ static void on_expire(void *owner)
     writes_expire(api);
     reads_expire(api);
     operate_expire(api);
+    members_expire(api);
     attention_lower(api);
 }
 
@@ -336,6 +339,7 @@ static void api_close(void *owner)
     link_close(&api->keeper);
     door_close(&api->door);
     session_close(&api->session);
+    members_close(api);
     waits_close(&api->waits);
     feed_close(&api->feed);
     answer_texts_close(&api->texts);

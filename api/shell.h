@@ -29,6 +29,18 @@ struct confirm {
     bool running;
 };
 
+/* Somebody waits until the membership is as wished (members.c). */
+struct member_ask {
+    struct door_route route;
+    uint64_t request, since, asked_ms, deadline_ms;
+    uint64_t ticket;  /* 0: free */
+    struct bytes ops; /* one behind the other */
+    uint16_t sizes[TEXTS_MAX];
+    uint32_t count;
+};
+
+enum { MEMBER_ASKS_MAX = 16 };
+
 struct api {
     struct service_base base;
     const char *listen, *stream;
@@ -41,6 +53,8 @@ struct api {
     struct waits waits;
     struct operate operate;
     struct confirm confirm;
+    struct member_ask member_asks[MEMBER_ASKS_MAX];
+    uint64_t member_ticket;
     struct feed feed;
     struct answer_texts texts;
     struct bytes proposals; /* of this turn */
@@ -106,6 +120,12 @@ void operate_stop(void *owner);                    /* SIGTERM */
 void operate_refuse(struct api *api, const struct door_route *route, uint64_t request);
 void operate_expire(struct api *api);
 void operate_flush(struct api *api);
+
+/* ---- members.c ---- */
+void members_ask(struct api *api, const struct door_route *route, const struct message *message);
+enum err members_told(void *owner, uint32_t neighbour, const struct message *message);
+void members_expire(struct api *api);
+void members_close(struct api *api);
 
 /* ---- reads.c ---- */
 void reads_get(struct api *api, const struct door_route *route, const struct message *message);

@@ -259,6 +259,41 @@ enum ca_code ca_transfer(struct ca *ca, const char *to, struct ca_node *node);
  * is not `ready`; it goes on serving. Ends with false, or when the node is restarted. */
 enum ca_code ca_drain(struct ca *ca, int slot, bool on, struct ca_node *node);
 
+/* ---- members ---------------------------------------------------------------------------- */
+
+enum { CA_MEMBERS_MAX = 24, CA_WISHES_MAX = 16 };
+
+struct ca_member {
+    char node[40], name[72], peer[136], api[136], key[48];
+    char role[16];  /* voter, learner (gets the log and will vote), replica, none (removed) */
+    char wish[16];  /* the role it shall get; another than `role` while a change is pending */
+    char state[16]; /* where it is on the way: voter, syncing, ready, joining, leaving … */
+    uint64_t incarnation;
+    uint64_t changed; /* log index where its role changed last */
+    bool leader;
+    bool has_progress; /* the rest is known: a leader told it, and it is not the leader itself */
+    uint64_t match, silent_ms;
+    uint32_t percent;
+};
+
+struct ca_members {
+    struct ca_member at[CA_MEMBERS_MAX];
+    uint32_t count;
+    bool done;           /* all that was wished for is so, and committed */
+    bool joint, stale;   /* stale: no leader is known */
+    char waits_for[520]; /* in words; empty if for nothing */
+    uint64_t index;      /* log index of the configuration */
+    uint64_t since; /* for the next call with the same wishes; 0: they do not stand there yet */
+};
+
+/* The members; with wishes, also: let this be so, all of it, and wait up to wait_ms for it. A wish
+ * is a text as in docs/protocol.md ("add peer=… key=…", "remove node=…", "cancel"). The same wishes
+ * may be told again and again. CA_OK: `done` says whether it is so already. Pass `since` of the
+ * answer (at first 0) to go on waiting: CA_REFUSED E_ABORTED then says that somebody cancelled it.
+ * CA_REFUSED: E_UNREACHABLE, E_CLONE, E_BAD_REQUEST and the like, with what to do about it. */
+enum ca_code ca_members(struct ca *ca, const char *const *wishes, size_t count, uint32_t wait_ms,
+                        uint64_t since, struct ca_members *members);
+
 /* ---- following -------------------------------------------------------------------------- */
 
 struct ca_follow_options {

@@ -53,7 +53,8 @@ static void stay_outside(struct raft *raft, const char *why)
 static void wait_to_join(struct raft *raft)
 {
     raft->role = ROLE_OUTSIDE;
-    raft->outside = "this node founds nothing; a cluster must add it";
+    raft->outside =
+        raft->may_vote ? "this node founds nothing; a cluster must add it" : standing_damaged;
 }
 
 static void load_configs(struct raft *raft)
@@ -92,11 +93,11 @@ static void finish_load(struct raft *raft)
     raft->dirty = true;
     state_restart_election(raft);
     standing_refresh(raft);
-    if (!raft->may_vote)
-        stay_outside(raft, "storage says that its directory is damaged, copied or restored");
+    if (raft->load_lost)
+        stay_outside(raft, "what was applied is no longer in the log");
     else if (raft->term < raftlog_last_term(&raft->log))
         stay_outside(raft, "the ballot is older than the log");
-    else if (raft->role == ROLE_FOUNDING && raft->joins && !raft->has_note)
+    else if (raft->role == ROLE_FOUNDING && (raft->joins || !raft->may_vote) && !raft->has_note)
         wait_to_join(raft);
     else if (raft->role == ROLE_FOUNDING)
         bootstrap_begin(raft);
@@ -136,8 +137,8 @@ void durable_loaded(struct raft *raft, const struct raft_input *in)
     raft->incoming_size = 0;
     bool has_tail = loaded->tail.size >= ENTRY_HEADER_SIZE;
     uint64_t base = has_tail ? entry_index_of(loaded->tail) - 1 : loaded->last_index;
-    if (loaded->applied_index > loaded->last_index) {
-        raft->may_vote = false;
+    raft->load_lost = loaded->applied_index > loaded->last_index;
+    if (raft->load_lost) {
         raft->load_applied = loaded->last_index;
     }
     /* Terms are needed of all that may still conflict, so from the applied index on; the

@@ -27,6 +27,7 @@ static void refresh_peer(struct raft *raft, const struct member *member, uint32_
 
 static const char removed[] = "it was removed from the cluster; its data is kept";
 static const char catches_up[] = "it gets the log and is not a member yet";
+const char standing_damaged[] = "storage says that its directory is damaged, copied or restored";
 static const char stranger[] = "this directory is not the one that was admitted: it was wiped, "
                                "copied or restored, or the node was never a member";
 
@@ -43,7 +44,8 @@ static void go_outside(struct raft *raft, const struct members *members)
     int at = members_find(members, raft->key);
     const char *why = was_told(raft) || (at >= 0 && is_self(raft, &members->at[at])) ? removed
                       : raft->leader < RAFT_PEERS_MAX                                ? catches_up
-                                                                                     : stranger;
+                      : raft->may_vote                                               ? stranger
+                                       : standing_damaged;
     bool news = raft->outside != why && why != catches_up;
     memcpy(raft->outside_cluster, members->cluster, CLUSTER_ID_SIZE);
     raft->outside = why;

@@ -7,6 +7,9 @@
 
 #include "consensus/state.h"
 
+/* Why a directory that storage does not trust is outside. */
+extern const char standing_damaged[];
+
 /* After every change of log or note, and when the active configuration is known to be committed
  * (I8): who is a member, who votes, may this node campaign, does it belong at all. */
 void standing_refresh(struct raft *raft);

@@ -78,8 +78,11 @@ static bool call_back(struct raft *raft, struct memberop *op, struct verdict *ve
     }
     if (!met) {
         state_answer(raft, (uint32_t)slot, 0, 0, MESSAGE_MEET);
-        verdict->detail =
-            state_print(raft, "for the server at %s to answer a call-back", op->endpoint);
+        verdict->err = ERR_UNREACHABLE;
+        verdict->detail = state_print(raft,
+                                      "the server at %s has not answered a call-back; check its "
+                                      "address and key, and that it knows those of the leader",
+                                      op->endpoint);
         return false;
     }
     if (op->node != 0 && op->node != peer->met_node) {
@@ -108,10 +111,14 @@ static bool read_ops(struct raft *raft, const struct wish *wish, struct memberop
             return false;
         }
     }
-    for (uint32_t i = 0; i < wish->ops->count && verdict->err == ERR_NONE; i++)
-        if (ops[i].kind == MEMBEROP_ADD && !call_back(raft, &ops[i], verdict))
-            known = false;
-    return known && verdict->err == ERR_NONE;
+    for (uint32_t i = 0; i < wish->ops->count; i++) {
+        if (ops[i].kind != MEMBEROP_ADD || call_back(raft, &ops[i], verdict))
+            continue;
+        if (verdict->err != ERR_UNREACHABLE)
+            return false;
+        known = false; /* the others are called too, at the same time */
+    }
+    return known;
 }
 
 /* Takes the wishes into the configuration, where they do not stand there yet. */

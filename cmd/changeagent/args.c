@@ -48,7 +48,7 @@ static const struct flag flags[] = {
     {"--limit", NULL, FLAG_NUMBER, AT(limit), 0, "N",
      "list: changes of a page; default 100, at most 10000"},
     {"--block", NULL, FLAG_NUMBER, AT(block_ms), 0, "MS",
-     "list: wait so long for the first; node ready: for that"},
+     "list: wait so long for the first; node ready, member: for that"},
     {"--all", NULL, FLAG_YES, AT(all), 0, NULL, "list: every page; status: every endpoint"},
     {"--count", "-n", FLAG_NUMBER, AT(count), AT(has_count), "N", "follow: end after so many"},
     {"--outstanding", NULL, FLAG_NUMBER, AT(outstanding), 0, "N",

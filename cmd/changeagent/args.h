@@ -4,7 +4,7 @@
 
 #include "client/changeagent.h"
 
-enum { ARGS_LIST_MAX = 64, ARGS_WORDS_MAX = 16 };
+enum { ARGS_LIST_MAX = 64, ARGS_WORDS_MAX = 64 };
 
 /* How a command ends; the first eight are those of enum ca_code. */
 enum exit_code {

@@ -15,6 +15,8 @@ void print_head(const struct ca_head *head, enum output output);
 
 void print_node(const struct ca_node *node, enum output output);
 
+void print_members(const struct ca_members *members, enum output output);
+
 /* One status, or with `many` one of a list: begin, each, end. */
 void print_statuses_begin(enum output output, bool many);
 void print_status(const char *endpoint, const struct ca_status *status, enum output output,

@@ -20,6 +20,7 @@ sim:
 	@build/$(SIM_VARIANT)/tests/sim/sim $(if $(SEED),--seed $(SEED),--jobs $(or $(JOBS),2) --from $(or $(FROM),1) \
 		--seeds $(or $(SEEDS),40))
 	@$(if $(SEED),true,build/$(SIM_VARIANT)/tests/sim/sim --deadlock $(or $(STARTS),200))
+	@$(if $(SEED),true,build/$(SIM_VARIANT)/tests/sim/sim --cells 1)
 
 # make sim-long: the full counts, without sanitizers
 .PHONY: sim-long core-bench

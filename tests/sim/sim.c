@@ -2,7 +2,9 @@
  *
  *   sim --seed N              one run, each transition told
  *   sim --seeds N             N runs, from --from N (1) on, in --jobs N (1) processes
- *   sim --deadlock N          two of three up after the founding, N starts */
+ *   sim --deadlock N          two of three up after the founding, N starts
+ *   sim --cells 1             each membership change, with a crash at each step of it */
+#include "tests/sim/cells.h"
 #include "tests/sim/deadlock.h"
 #include "tests/sim/run.h"
 
@@ -133,9 +135,12 @@ int main(int argc, char **argv)
             return run_one(number);
         else if (strcmp(argv[i], "--deadlock") == 0)
             return run_deadlock(number);
+        else if (strcmp(argv[i], "--cells") == 0)
+            return cells_run() ? 0 : 1;
     }
     if (order.seeds > 0)
         return run_seeds(&order);
-    fprintf(stderr, "usage: sim [--from N] [--jobs N] --seeds N | --seed N | --deadlock N\n");
+    fprintf(stderr,
+            "usage: sim [--from N] [--jobs N] --seeds N | --seed N | --deadlock N | --cells 1\n");
     return 2;
 }

@@ -178,10 +178,12 @@ TEST(what_is_meant_for_another_incarnation_is_dropped)
     kit_close(&kit);
 }
 
+/* Storage has drawn a new incarnation for it: it stands in no configuration yet. */
 TEST(a_damaged_directory_never_votes)
 {
     struct kit kit = {0};
     kit_make_members(&kit);
+    kit.members.at[0].incarnation = 999;
     kit_open_core(&kit);
     kit_load(&kit, 1, (uint64_t[]){1}, 1, false);
     struct raft_status status;
@@ -189,6 +191,7 @@ TEST(a_damaged_directory_never_votes)
     assert_string_equal(status.role_name, "outside");
     CHECK(strstr(status.waits_for, "damaged") != NULL);
     struct message vote = vote_of(&kit, SLOT_2, 9, 9);
+    vote.peer.to_incarnation = 999; /* as the others know it */
     kit_peer(&kit, SLOT_2, &vote);
     CHECK(kit.out.count == 0);
     kit_tick(&kit, 100000);
