@@ -216,9 +216,12 @@ void bootstrap_hint(struct raft *raft, const struct raft_input *in)
     if (memcmp(voter->key, raft->key, RAFT_KEY_SIZE) == 0)
         return;
     int slot = peers_find(&raft->peers, voter->key);
-    if (slot >= 0 && raft->config_count > 0 && raft->peers.at[slot].member >= 0 &&
-        raft->peers.at[slot].endpoint[0])
-        return; /* where a member is, the configuration says (R112) */
+    if (slot >= 0 && raft->config_count > 0 && raft->peers.at[slot].member >= 0) {
+        /* Where a member is, the configuration says (R112); the hint is for when it is not. */
+        members_copy_endpoint(raft->peers.at[slot].hinted, voter->endpoint,
+                              strlen(voter->endpoint));
+        return;
+    }
     slot = state_slot(raft, voter->key, voter->endpoint);
     if (slot < 0) {
         state_complain(raft, "no slot is left for the server at %s", voter->endpoint);

@@ -107,6 +107,7 @@ static void on_status_timer(void *owner)
 {
     struct consensus *self = owner;
     struct raft_status status;
+    contacts_look(&self->contacts, self->raft, &self->peers, self->base.loop.now_ms);
     raft_status(self->raft, &status);
     listeners_tick(&self->listeners, &self->front, &status);
     claims_tick(&self->claims);

@@ -32,6 +32,7 @@ struct catchup {
 struct peer {
     uint8_t key[RAFT_KEY_SIZE];
     char endpoint[RAFT_ENDPOINT_MAX];
+    char hinted[RAFT_ENDPOINT_MAX]; /* of a member: where else it may be, if not at its endpoint */
     bool listed; /* by the configuration file or a hint: counts for the founding */
 
     /* founding: what it said of itself */

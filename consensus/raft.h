@@ -147,6 +147,7 @@ bool raft_wants_flush(const struct raft *raft);
 struct raft_peer_view {
     const uint8_t *key;         /* lent until raft_close */
     const char *endpoint;       /* lent until the next step; empty: not known */
+    const char *hinted;         /* try this one while that one is dead; empty: none is known */
     uint64_t node, incarnation; /* 0: not known */
     uint64_t match_index;       /* as leader */
     bool catching_up;           /* as leader: it gets a snapshot, of so many bytes */

@@ -9,6 +9,9 @@ static bool is_self(const struct raft *raft, const struct member *member)
 
 static void refresh_peer(struct raft *raft, const struct member *member, uint32_t at)
 {
+    int known = peers_find(&raft->peers, member->key);
+    if (known >= 0 && strcmp(raft->peers.at[known].endpoint, member->endpoint) != 0)
+        memcpy(raft->peers.at[known].hinted, raft->peers.at[known].endpoint, RAFT_ENDPOINT_MAX);
     int slot = state_slot(raft, member->key, member->endpoint);
     if (slot < 0) {
         state_complain(raft, "no slot is left for the member at %s", member->endpoint);

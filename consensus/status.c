@@ -69,6 +69,7 @@ struct raft_peer_view raft_peer(const struct raft *raft, uint32_t slot)
     return (struct raft_peer_view){
         .key = peer->key,
         .endpoint = peer->endpoint,
+        .hinted = peer->hinted,
         .node = known ? peer->node : peer->met_node,
         .incarnation = known ? peer->incarnation : peer->met_incarnation,
         .match_index = peer->match,

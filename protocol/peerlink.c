@@ -202,6 +202,16 @@ enum err peerlink_set(struct peerlink *link, uint32_t slot, const uint8_t key[KE
     return err;
 }
 
+bool peerlink_connected(const struct peerlink *link, uint32_t slot)
+{
+    return link->peers[slot].connected;
+}
+
+const char *peerlink_at(const struct peerlink *link, uint32_t slot)
+{
+    return link->peers[slot].endpoint;
+}
+
 void peerlink_send(struct peerlink *link, uint32_t slot, const struct message *message)
 {
     assert(slot < PEERLINK_PEERS_MAX);

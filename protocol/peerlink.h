@@ -62,6 +62,12 @@ const char *peerlink_endpoint(struct peerlink *link, char text[PEERLINK_ENDPOINT
 MUST_USE enum err peerlink_set(struct peerlink *link, uint32_t slot, const uint8_t key[KEY_SIZE],
                                const char *endpoint);
 
+/* The handshake with this peer was done, and the connection stands. */
+bool peerlink_connected(const struct peerlink *link, uint32_t slot);
+
+/* Lends the endpoint that was set last; empty: none. */
+const char *peerlink_at(const struct peerlink *link, uint32_t slot);
+
 /* A message that cannot leave now is dropped and counted. */
 void peerlink_send(struct peerlink *link, uint32_t slot, const struct message *message);
 
