@@ -1,9 +1,9 @@
 /* member.c - the verb member: who belongs to the cluster, and that it be otherwise. */
 #include "cmd/changeagent/print.h"
-#include "cmd/changeagent/progress.h"
 #include "cmd/changeagent/verbs.h"
 
 #include "common/clock.h"
+#include "common/progress.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,6 +2,8 @@
 #include "consensus/plan.h"
 #include "tests/unit/raft_kit.h"
 
+#include <stdio.h>
+
 static void acknowledge(struct kit *kit, uint32_t slot, uint64_t match, uint64_t commit)
 {
     struct message message = kit_from(kit, slot, kit->raft->term, MESSAGE_APPENDED);
@@ -96,15 +98,19 @@ TEST(no_joint_configuration_without_both_majorities_in_sight)
 {
     struct kit kit;
     lead(&kit);
+    for (int i = 0; i < 6; i++) { /* node 2 falls silent */
+        kit_tick(&kit, 100);
+        acknowledge(&kit, SLOT_3, 2, 2);
+        kit_flush(&kit);
+    }
     ask(&kit, "remove node=3");
     kit_flush(&kit);
     kit_stored(&kit, LIFE, 2);
     acknowledge(&kit, SLOT_3, 3, 2);
-    for (int i = 0; i < 8; i++) { /* node 2 falls silent */
-        kit_tick(&kit, 100);
-        acknowledge(&kit, SLOT_3, 3, 3);
-        kit_flush(&kit);
-    }
+    CHECK(kit.raft->commit == 3);
+    kit_flush(&kit);
+    kit_tick(&kit, 100);
+    kit_flush(&kit);
     CHECK(kit.raft->role == ROLE_LEADER && !active(&kit)->joint && plan_pending(active(&kit)));
     acknowledge(&kit, SLOT_2, 3, 3);
     kit_flush(&kit);
