@@ -3,7 +3,7 @@
 
 One play: a cluster of three (sometimes five) nodes, each in a network namespace and on a small disk of its own; clients that
 write, follow and read linearizably; five times two faults at once, which are mended after some seconds, and then the cluster
-has to lead and to acknowledge again; at the end, sometimes, one node loses its memory for good. Then the history checker
+has to lead and to acknowledge again; at the end, sometimes, one node loses its memory, and is admitted again. Then the history checker
 judges everything that was told. A play follows a plan, and the plan follows from its seed: --seed S plays that plan again.
 
 Ends with one line, `nemesis: …`. Exit code 0: no violation.
@@ -22,7 +22,7 @@ import harness  # noqa: E402
 import network  # noqa: E402
 import reads  # noqa: E402
 from harness import tool  # noqa: E402
-from nemesis_faults import DAMAGES, DISK_MIB, FAULTS, World, damage, keep_old_copies  # noqa: E402
+from nemesis_faults import DAMAGES, DISK_MIB, FAULTS, World, can_change_members, damage, keep_old_copies  # noqa: E402
 
 ROUNDS = 5
 PROCESSES = ("consensus", "storage", "api", "discovery", "supervisor")
@@ -45,7 +45,7 @@ def plan_of(seed):
 def told(drawn, nodes):
     """One fault in words, with the numbers that matter to its kind."""
     kind, place = drawn["kind"], drawn["place"] % nodes + 1
-    more = {"halves": "n%(place)s", "bridge": "n%(place)s", "one direction": "n%(place)s", "clock rate": "n%(place)s",
+    more = {"halves": "from n%(place)s", "bridge": "n%(place)s", "one direction": "n%(place)s", "clock rate": "n%(place)s",
             "pause": "%(process)s of %(who)s", "kill": "%(process)s of %(who)s"}.get(kind, "%(who)s")
     if kind in ("ring", "isolated leader", "transfers"):
         return kind
@@ -134,6 +134,9 @@ def play(plan, counts):
             counts["kinds"][plan["damage"]] += 1
             harness.wait_leader(world.alive(), 30)
             load.wait_progress(seconds=30)
+            if "removal" in FAULTS:
+                for node in list(world.outside):  # as any new server would be
+                    world.admit(node)
         judge(house, world, load, readers, counts)
         failed = False
     except harness.Skipped:
@@ -171,6 +174,8 @@ def main(argv):
     seed = first = int(number_of(argv, "--seed", random.SystemRandom().randrange(10 ** 6)))
     counts = {"kinds": collections.Counter(), "slowest_s": 0.0, "writes": 0, "acknowledged": 0, "open": 0, "reads": 0}
     begin, violations = time.monotonic(), 0
+    if not can_change_members():
+        FAULTS.pop("removal")
     while seed < first + plays and (seed == first or time.monotonic() < begin + 60 * minutes):
         plan = plan_of(seed)
         print("seed %d: %d nodes" % (seed, plan["nodes"]), flush=True)

@@ -26,6 +26,7 @@ class World:
         self.outside = []  # nodes that lost what they promised: no voters any more
         self.frozen, self.lossy, self.rates = set(), False, {}
         self.tasks = []  # called again and again until mended
+        self.churned = []  # nodes that were removed, or are about to be
 
     def alive(self):
         return [node for node in self.cluster.nodes if node not in self.outside]
@@ -92,6 +93,32 @@ class World:
 
     # ---- mending ----------------------------------------------------------------------------
 
+    def command(self, words, endpoints=None):
+        """The project's own command, in the background, at all nodes."""
+        nodes = endpoints or self.cluster.nodes
+        return subprocess.Popen([os.path.join(tool.BIN, "changeagent"), *words, "--endpoints",
+                                 ",".join(node.places()["api"] for node in nodes)],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def admit(self, node):
+        """Makes it a voter again, by the word of an operator."""
+        place = node.places()
+        words = ["member", "add", place["peer"], place["key"], "name=%s" % node.name, "--block", "20000", "--timeout", "25000"]
+
+        def done():
+            command = self.command(words, [other for other in self.cluster.nodes if other is not node])
+            said = command.communicate(timeout=60)[0]
+            if command.returncode != 0:
+                said_last.append(said.strip())
+            return command.returncode == 0
+        said_last = []
+        try:
+            wait_for("%s to be admitted" % node.name, 60, done)
+        except Failed as failed:
+            raise Failed("%s: %s" % (failed, said_last[-1:])) from failed
+        if node in self.outside:
+            self.outside.remove(node)
+
     def mend(self):
         """Everything runs and reaches everything again, but for what a node has lost for good."""
         self.tasks = []
@@ -111,14 +138,25 @@ class World:
             else:
                 wait_for("the end of %s" % node.name, 20, lambda at=node: not at.processes())
                 self.start(node)
+        while self.churned:
+            node, command = self.churned.pop()
+            command.communicate(timeout=60)
+            self.admit(node)
 
 
 # ---- the kinds ------------------------------------------------------------------------------
 # Each takes the world and the numbers drawn for it.
 
 
+def names_from(world, place):
+    """The names of all nodes, in a circle from this one on."""
+    names, at = [node.name for node in world.cluster.nodes], place % len(world.cluster.nodes)
+    return names[at:] + names[:at]
+
+
 def halves(world, drawn):
-    world.part(world.target(drawn["place"]))
+    names = names_from(world, drawn["place"])
+    world.between.part(names[:len(names) // 2], names[len(names) // 2:])
 
 
 def isolated_leader(world, drawn):
@@ -126,8 +164,9 @@ def isolated_leader(world, drawn):
 
 
 def bridge(world, drawn):
-    one, other = world.target(drawn["place"]), world.target(drawn["place"] + 1)
-    world.between.part([one.name], [other.name])
+    """Two halves that see only the one between them."""
+    names = names_from(world, drawn["place"])[1:]
+    world.between.part(names[:len(names) // 2], names[len(names) // 2:])
 
 
 def ring(world, drawn):
@@ -217,15 +256,25 @@ def transfers(world, drawn):
         if state["process"] is not None and state["process"].poll() is None:
             return
         node = world.target("leader")
-        state["process"] = subprocess.Popen(
-            [os.path.join(tool.BIN, "changeagent"), "leader", "transfer", "--timeout", "1000", "--endpoints",
-             node.places()["api"]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        state["process"] = world.command(["leader", "transfer", "--timeout", "1000"], [node])
     world.tasks.append(turn)
+
+
+def removal(world, drawn):
+    """A member is removed under load; when all is mended, it is admitted again."""
+    target = world.target(drawn["who"])
+    words = ["member", "remove", target.places()["node"], "--block", "10000", "--timeout", "15000"]
+    world.churned.append((target, world.command(words)))
 
 
 FAULTS = {fault.__name__.replace("_", " "): fault for fault in (
     halves, isolated_leader, bridge, ring, one_direction, deaf, mute, loss, delay, pause, pause_node, kill, kill_node,
-    disk_stall, clock_rate, transfers)}
+    disk_stall, clock_rate, transfers, removal)}
+
+
+def can_change_members():
+    done = subprocess.run([os.path.join(tool.BIN, "changeagent"), "--help"], capture_output=True, text=True, check=False)
+    return "\n  member" in done.stdout
 
 
 # ---- what is not mended ---------------------------------------------------------------------
