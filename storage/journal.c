@@ -289,6 +289,13 @@ enum err journal_prepare(struct journal *journal)
     return half_full && journal->spare == NULL ? roll_prepare(journal) : ERR_NONE;
 }
 
+enum err journal_tend(struct journal *journal, bool room)
+{
+    if (room)
+        TRY(journal_prepare(journal));
+    return journal_hand_over(journal, 0);
+}
+
 enum err journal_save_mark(struct journal *journal)
 {
     struct witness_mark mark = {journal->last_index, journal->last_term};

@@ -80,6 +80,10 @@ MUST_USE enum err journal_hand_over(struct journal *journal, uint64_t index);
 /* Makes the next file ahead of time where the newest is more than half full. */
 MUST_USE enum err journal_prepare(struct journal *journal);
 
+/* Now and then: the next file, where there is room for it, and what a hand-over left behind,
+ * because the file that was durably applied had no file after it yet. */
+MUST_USE enum err journal_tend(struct journal *journal, bool room);
+
 /* Moves the high-water mark to the end of the log, if it is not there. */
 MUST_USE enum err journal_save_mark(struct journal *journal);
 

@@ -346,8 +346,7 @@ static void on_tick(void *owner)
         (void)!write_batch(scribe);
     if (scribe->told != scribe->guard.state)
         tell_disk(scribe);
-    if (scribe->guard.state == GUARD_ENOUGH)
-        must(scribe, journal_prepare(&scribe->journal));
+    must(scribe, journal_tend(&scribe->journal, scribe->guard.state == GUARD_ENOUGH));
 }
 
 static void on_mark(void *owner)

@@ -42,6 +42,46 @@ TEST(many_stores_of_one_turn_are_answered_by_the_newest)
     stage_drop(stage);
 }
 
+/* Keeper says once what is durably applied. A file that is full, but the newest, is not handed over
+ * then; it must be when the next one has begun, though nothing more is said. */
+TEST(a_full_file_is_handed_over_when_the_next_one_begins)
+{
+    enum { BIG = MiB(4), BIGS_A_FILE = MiB(64) / BIG };
+    struct stage *stage = stage_make();
+    SCOPED(bytes) records = {0};
+    load(stage);
+    vote(stage, 1, 1, LIFE);
+    for (uint64_t ticket = 2; ticket < 2 + BIGS_A_FILE; ticket++) {
+        bytes_clear(&records);
+        kit_add(&stage->kit, ENTRY_DATA, 1, BIG - ENTRY_HEADER_SIZE, &records);
+        store(stage, ticket, LIFE, bytes_span(&records));
+        await(stage, &stage->stored_ticket, ticket);
+        check_view(stage, ticket - 1, ticket - 1, bytes_span(&records));
+    }
+    struct room_item *durable = bytes_zeroed(1, sizeof *durable);
+    durable->kind = ROOM_DURABLE;
+    durable->index = BIGS_A_FILE;
+    queue_push_now(&stage->rooms.journal, durable, sizeof *durable);
+    bytes_clear(&records);
+    vote(stage, 100, 1, LIFE); /* asked behind it, so it was taken */
+    await(stage, &stage->balloted, 100);
+    kit_add(&stage->kit, ENTRY_DATA, 1, 50, &records);
+    store(stage, 101, LIFE, bytes_span(&records));
+    await(stage, &stage->stored_ticket, 101);
+    bool sealed = false;
+    for (uint64_t end = clock_now_ms() + PATIENCE_MS; !sealed && clock_now_ms() < end;) {
+        loop_turn(&stage->loop, 10);
+        struct room_item *item = queue_pop(&stage->rooms.keeper);
+        sealed = item != NULL && item->kind == ROOM_SEAL;
+        if (sealed)
+            segment_free(item->segment);
+        if (item != NULL)
+            room_item_free(item);
+    }
+    CHECK(sealed);
+    stage_drop(stage);
+}
+
 TEST(another_life_a_gap_and_a_term_above_the_ballot_are_refused)
 {
     struct stage *stage = stage_make();
@@ -87,5 +127,6 @@ TEST(a_replaced_tail_reaches_view_through_the_same_queue)
 
 TEST_MAIN(T(what_is_stored_is_answered_handed_on_and_loaded_again),
           T(many_stores_of_one_turn_are_answered_by_the_newest),
+          T(a_full_file_is_handed_over_when_the_next_one_begins),
           T(another_life_a_gap_and_a_term_above_the_ballot_are_refused),
           T(a_replaced_tail_reaches_view_through_the_same_queue))
