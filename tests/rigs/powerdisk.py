@@ -129,9 +129,10 @@ class PowerDisk:
         if self.loop is not None:
             run("losetup", "--detach", self.loop)
             self.loop = None
-            left = run("losetup", "--associated", self.cover)
-            if left:
-                raise Broken("somebody still uses the dead disk: %s" % left)
+            while run("losetup", "--associated", self.cover):  # it goes with its last user, a little later
+                if time.monotonic() > until:
+                    raise Broken("somebody still uses the dead disk %s" % self.cover)
+                time.sleep(0.01)
 
     def on(self):
         """The power is back, and the file system is mounted again. Nobody may have used it in between."""
