@@ -56,8 +56,27 @@ static enum err merge_one(struct settings *settings, struct span *rest, const ch
         return fail(ERR_BAD_REQUEST, rows[row].rule, detail);
     if (!fits(&rows[row], value.number))
         return fail(ERR_LIMIT, rows[row].rule, detail);
+    if (value_at(settings, row) == &settings->feature_level &&
+        value.number < settings->feature_level)
+        return fail(ERR_LIMIT, rows[row].rule, detail);
     *value_at(settings, row) = value.number;
     return ERR_NONE;
+}
+
+uint64_t settings_level_in(struct span body)
+{
+    struct span rest = body;
+    struct wire_value map, name, value;
+    if (wire_check(body) != ERR_NONE || !wire_next(&rest, &map) || map.kind != WIRE_MAP)
+        return 0;
+    for (uint64_t i = 0; i < map.number; i++) {
+        struct span whole;
+        if (!wire_next(&rest, &name) || !wire_take(&rest, &whole))
+            return 0;
+        if (name.kind == WIRE_TEXT && span_is(name.bytes, "cluster.feature_level"))
+            return wire_next(&whole, &value) && value.kind == WIRE_U64 ? value.number : 0;
+    }
+    return 0;
 }
 
 enum err settings_merge(struct settings *settings, struct span body, const char **detail)

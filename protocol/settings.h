@@ -14,6 +14,9 @@
 #define SETTINGS_MAX_BYTES_MIN (UINT64_C(1) << 26)
 #define SETTINGS_HUGE          (UINT64_C(1) << 60)
 
+/* What this version can apply. A log in which a higher level was switched on stops it. */
+#define SETTINGS_FEATURE_LEVEL 1
+
 /* Columns: field, name, preset, least, most, 1 if 0 is allowed below the least, what a wrong value
  * is told, sentence. Rows are only ever appended: the order is that of the state on disk. */
 #define SETTINGS_TABLE(X)                                                                     \
@@ -35,7 +38,10 @@
       "limits.put_bytes: 1024 to 4194304 bytes", "bytes of one put with all its changes")     \
     X(changes, "limits.changes", 1024, 1, 1024, 0, "limits.changes: 1 to 1024",               \
       "changes of one put")                                                                   \
-    X(tags, "limits.tags", 64, 0, 64, 0, "limits.tags: at most 64", "tags of one change")
+    X(tags, "limits.tags", 64, 0, 64, 0, "limits.tags: at most 64", "tags of one change")     \
+    X(feature_level, "cluster.feature_level", 1, 1, SETTINGS_FEATURE_LEVEL, 0,                \
+      "cluster.feature_level: never lower, and not above what this version knows (1)",        \
+      "what every server of the cluster must be able to apply; it only rises")
 
 struct settings {
 #define SETTINGS_FIELD(field, name, preset, least, most, zero, rule, sentence) uint64_t field;
@@ -53,6 +59,9 @@ extern const struct settings settings_preset;
  * ERR_BAD_REQUEST: not such a map, empty, an unknown name, no number.  ERR_LIMIT: a value that
  * the setting cannot have. `detail` (may be NULL) lends a constant sentence on the error. */
 MUST_USE enum err settings_merge(struct settings *settings, struct span body, const char **detail);
+
+/* The feature level that a body switches on; 0: none. Of a body that is none: 0. */
+uint64_t settings_level_in(struct span body);
 
 /* Appends the map of all. */
 void settings_encode(const struct settings *settings, struct bytes *out);

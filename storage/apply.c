@@ -141,6 +141,8 @@ static enum err apply_write(struct apply *apply, const struct entry *entry,
     };
     struct outcome first;
     memcpy(effect.txid, entry->txid, sizeof effect.txid);
+    if (entry->kind == ENTRY_SETTINGS && settings_level_in(entry->body) > SETTINGS_FEATURE_LEVEL)
+        return ERR_VERSION; /* from here on entries may mean what this version does not know */
     enum err err = apply_outcome(apply, entry->txid, source, &first);
     if (err == ERR_NONE) {
         apply_again(&first, &effect, effects);

@@ -63,9 +63,9 @@ void apply_set_head(struct apply *apply, struct span tag, uint64_t id);
 
 /* Applies the entry behind apply->at.index and appends its effect, if it is a write.
  * The effect of a duplicate is the first outcome, index included, without changes and body.
- * ERR_VERSION: an unknown kind.  ERR_GAP: not the next entry.
- * ERR_CORRUPT: record 1 twice, or no founding note.  Else an error of the source.
- * On an error the node stops; the state is not to be used. */
+ * ERR_VERSION: an unknown kind, or a feature level above what this version knows.  ERR_GAP: not the
+ * next entry. ERR_CORRUPT: record 1 twice, or no founding note.  Else an error of the source. On an
+ * error the node stops; the state is not to be used. */
 MUST_USE enum err apply_entry(struct apply *apply, const struct entry *entry,
                               const struct apply_source *source, struct bytes *effects);
 

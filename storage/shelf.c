@@ -219,9 +219,13 @@ enum err shelf_cut(struct shelf *shelf, uint64_t first_id, const uint8_t cut_has
     if (first_id == shelf->first_id)
         return ERR_NONE;
     enum err err = shelf_hash(shelf, first_id - 1, hash);
-    if (err != ERR_NONE)
+    if (err == ERR_CORRUPT) /* the index there is damaged: it has no say */
+        log_warn("cut_not_verified", kv_u64("first_id", first_id));
+    else if (err != ERR_NONE)
         return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
-    if (first_id < shelf->first_id || memcmp(hash, cut_hash, HASH_SIZE) != 0)
+    else if (memcmp(hash, cut_hash, HASH_SIZE) != 0)
+        return ERR_CORRUPT;
+    if (first_id < shelf->first_id)
         return ERR_CORRUPT;
     shelf->first_id = first_id;
     memcpy(shelf->cut_hash, cut_hash, HASH_SIZE);

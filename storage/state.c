@@ -74,7 +74,9 @@ static enum err decode_mark(struct span whole, struct apply_mark *mark)
     mark->keep_index = load_u64(content + 89 + HASH_SIZE);
     memcpy(mark->cut_hash, content + 97 + HASH_SIZE, HASH_SIZE);
     struct span settings = SPAN(content + MARK_FIXED, whole.size - MARK_FIXED);
-    return settings_load(settings, &mark->settings) == ERR_NONE ? ERR_NONE : ERR_CORRUPT;
+    if (settings_load(settings, &mark->settings) != ERR_NONE)
+        return ERR_CORRUPT;
+    return mark->settings.feature_level > SETTINGS_FEATURE_LEVEL ? ERR_VERSION : ERR_NONE;
 }
 
 static uint32_t outcome_crc(const struct outcome *outcome)

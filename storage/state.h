@@ -34,7 +34,8 @@ MUST_USE enum err state_remove(const char *path);
  * *mark is that of an empty log. */
 bool state_look(const char *path, struct apply_mark *mark);
 
-/* Where the state stands; that of apply_begin in a fresh file. ERR_CORRUPT. */
+/* Where the state stands; that of apply_begin in a fresh file. ERR_CORRUPT. ERR_VERSION: a feature
+ * level above what this version knows was switched on. */
 MUST_USE enum err state_mark(struct state *state, struct apply_mark *mark);
 
 /* A flush: begin, rows, end. On an error before the end the caller stops the node. */

@@ -424,6 +424,26 @@ static void settings_change_by_the_log_and_limit_what_comes_after(void **state)
     bench_close(&bench);
 }
 
+/* Not refused, as a wrong value is: this version must not go on. */
+static void a_higher_feature_level_stops_the_node(void **state)
+{
+    struct bench bench;
+    struct bytes body = {0};
+    bench_open(&bench, 1);
+    assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
+    assert_int_equal(set(&bench, 1, "cluster.feature_level", SETTINGS_FEATURE_LEVEL), ERR_NONE);
+    struct entry entry = {.kind = ENTRY_SETTINGS, .born = bench.apply.at.ts};
+    wire_pack_map(&body, 1);
+    wire_pack_counter(&body, "cluster.feature_level", SETTINGS_FEATURE_LEVEL + 1);
+    entry.body = bytes_span(&body);
+    kit_txid(2, entry.txid);
+    uint64_t before = bench.apply.at.index;
+    assert_int_equal(run(&bench, kit_append(&bench.kit, &entry)), ERR_VERSION);
+    assert_int_equal(bench.apply.at.index, before);
+    bytes_close(&body);
+    bench_close(&bench);
+}
+
 static enum err cut(struct bench *bench, uint64_t first_id, uint64_t keep_index,
                     uint64_t settings_index)
 {
@@ -485,6 +505,7 @@ int main(void)
         cmocka_unit_test(what_is_not_known_yet_is_refused_or_stops),
         cmocka_unit_test(holes_second_foundings_and_lost_outcomes_stop),
         cmocka_unit_test(settings_change_by_the_log_and_limit_what_comes_after),
+        cmocka_unit_test(a_higher_feature_level_stops_the_node),
         cmocka_unit_test(a_cut_only_ever_raises_what_is_cut),
         cmocka_unit_test(the_key_of_the_hash_tables_decides_nothing),
     };

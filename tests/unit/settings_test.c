@@ -110,6 +110,22 @@ TEST(numbers_come_back_and_a_shorter_list_keeps_presets)
     CHECK(settings_load(SPAN(saved, 15), &loaded) == ERR_BAD_MESSAGE);
 }
 
-TEST_MAIN(T(what_is_named_changes_and_nothing_else), T(a_wrong_one_spoils_all_and_is_named),
-          T(bounds_belong_to_it), T(garbage_is_refused),
+/* A switch that no older version may miss, and that nobody turns back. */
+TEST(the_feature_level_is_found_and_bounded)
+{
+    SCOPED(bytes) body = {0};
+    struct settings settings = settings_preset;
+    wire_pack_map(&body, 2);
+    wire_pack_counter(&body, "limits.tags", 3);
+    wire_pack_counter(&body, "cluster.feature_level", 7);
+    CHECK(settings_level_in(bytes_span(&body)) == 7);
+    CHECK(settings_level_in(SPAN(body.data, body.size - 1)) == 0);
+    CHECK(settings_level_in(SPAN("\x93", 1)) == 0);
+    CHECK(settings_merge(&settings, bytes_span(&body), NULL) == ERR_LIMIT);
+    CHECK(merge_one(&settings, "cluster.feature_level", 0) == ERR_LIMIT);
+    CHECK(merge_one(&settings, "cluster.feature_level", SETTINGS_FEATURE_LEVEL) == ERR_NONE);
+}
+
+TEST_MAIN(T(the_feature_level_is_found_and_bounded), T(what_is_named_changes_and_nothing_else),
+          T(a_wrong_one_spoils_all_and_is_named), T(bounds_belong_to_it), T(garbage_is_refused),
           T(numbers_come_back_and_a_shorter_list_keeps_presets))
