@@ -171,6 +171,16 @@ void check_applied(struct world *world, uint32_t at, uint64_t index)
     note_committed(world, at, index, entry_hash_of(record));
 }
 
+/* I19: the state is a function of the log. */
+void check_state(struct world *world, uint32_t at, uint64_t index, uint64_t digest)
+{
+    struct committed *committed = &world->committed[index];
+    if (committed->state != 0 && committed->state != digest)
+        world_violated(world, "I19: node %u has another state at index %llu", at,
+                       (unsigned long long)index);
+    committed->state = digest;
+}
+
 /* I6: what was committed never leaves a disk again. */
 void check_truncated(struct world *world, uint32_t at, uint64_t index)
 {
@@ -205,6 +215,7 @@ void check_quiet(struct world *world)
     if (raft->commit != raft->log.last || world->committed_count > raft->commit)
         world_violated(world, "liveness: leader %d committed %llu of %llu", leader,
                        (unsigned long long)raft->commit, (unsigned long long)raft->log.last);
+    history_check(world, raft->commit);
     for (uint32_t i = 0; i < world->count; i++) {
         const struct node *node = &world->nodes[i];
         if (node->disk.wiped || !node->up)

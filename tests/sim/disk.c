@@ -185,8 +185,10 @@ void disk_view(struct world *world, uint32_t at)
     }
     if (upto <= store->applied)
         return;
-    while (store->applied < upto)
+    while (store->applied < upto) {
         check_applied(world, at, ++store->applied);
+        view_apply(world, at, store->applied, true);
+    }
     if (world_chance(world, 4) == 0) /* state.db is written late */
         node->disk.applied = store->applied;
     struct message answer = {.type = MESSAGE_APPLIED};

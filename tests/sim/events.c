@@ -26,20 +26,42 @@ void events_push(struct world *world, struct event event)
         swap(&world->events[at], &world->events[(at - 1) / 2]);
 }
 
-struct event events_pop(struct world *world)
+static void sink(struct world *world, size_t at)
 {
-    struct event first = world->events[0];
-    world->events[0] = world->events[--world->event_count];
-    for (size_t at = 0;;) {
+    for (;;) {
         size_t least = at, left = 2 * at + 1;
         for (size_t i = left; i < left + 2 && i < world->event_count; i++)
             if (earlier(&world->events[i], &world->events[least]))
                 least = i;
         if (least == at)
-            return first;
+            return;
         swap(&world->events[at], &world->events[least]);
         at = least;
     }
+}
+
+struct event events_pop(struct world *world)
+{
+    struct event first = world->events[0];
+    world->events[0] = world->events[--world->event_count];
+    sink(world, 0);
+    return first;
+}
+
+void events_hurry(struct world *world, uint32_t node, uint64_t from)
+{
+    for (size_t i = 0; i < world->event_count; i++) {
+        struct event *event = &world->events[i];
+        if (event->node == node && event->at == from && events_to_consensus(event))
+            event->at = world->now;
+    }
+    for (size_t i = world->event_count / 2; i-- > 0;)
+        sink(world, i);
+}
+
+bool events_to_consensus(const struct event *event)
+{
+    return event->kind == EVENT_PEER || event->kind == EVENT_LINK || event->kind == EVENT_ANSWER;
 }
 
 void events_push_message(struct world *world, struct event event, const struct message *message)

@@ -53,6 +53,15 @@ static bool kill_at_edge(struct world *world, struct plan *plan, uint32_t at)
     return true;
 }
 
+static bool kill_api(struct world *world, struct plan *plan, uint32_t at)
+{
+    if (world->nodes[at].api.session.buckets == NULL)
+        return false;
+    api_close(&world->nodes[at]);
+    api_open(&world->nodes[at]);
+    return true;
+}
+
 static bool kill_storage(struct world *world, struct plan *plan, uint32_t at)
 {
     node_crash_storage(world, at);
@@ -179,6 +188,7 @@ static const struct fault {
     [FAULT_CRASH] = {"crash", 30, crash},
     [FAULT_CONSENSUS] = {"consensus", 30, kill_consensus},
     [FAULT_EDGE] = {"edge", 30, kill_at_edge},
+    [FAULT_API] = {"api", 20, kill_api},
     [FAULT_STORAGE] = {"storage", 30, kill_storage},
     [FAULT_WIPE] = {"wipe", 3, wipe},
     [FAULT_RESTORE] = {"restore", 3, restore},
@@ -242,19 +252,30 @@ static void draw_churn(struct world *world, struct plan *plan)
     world->count += (uint32_t)world_chance(world, WORLD_NODES_MAX - world->count + 1);
 }
 
+/* Patience of a few milliseconds makes a storm of retries. */
+static void draw_clients(struct world *world)
+{
+    static const uint64_t patience[] = {20, 200, 1000, 4000, 8000};
+    bool large = world_chance(world, 30) == 0;
+    world->client_count = (uint32_t)world_chance(world, world_chance(world, 4) ? 5 : 17);
+    world->propose_percent = 1 + (uint32_t)world_chance(world, large ? 2 : 6);
+    world->patience_ms = patience[world_chance(world, COUNT_OF(patience))];
+    world->body_max = large ? 200000 : 300;
+    world->outcomes_max = some(world, 100);
+}
+
 void faults_draw(struct world *world, struct plan *plan, uint64_t seed)
 {
     *world = (struct world){.seed = seed, .chance = seed * 77 + 1};
     draw_world(world);
-    bool large = world_chance(world, 30) == 0;
+    draw_clients(world);
     *plan = (struct plan){
         .down_ms = 50 + world_chance(world, 5000),
         .cut_ms = 50 + world_chance(world, 5000),
         .stall_ms = 50 + world_chance(world, 4000),
         .pause_ms = 50 + world_chance(world, 4000),
         .faulty_ms = 20000 + world_chance(world, 40000),
-        .propose_percent = 1 + (uint32_t)world_chance(world, large ? 3 : 30),
-        .body_max = large ? 200000 : 300,
+        .raw_percent = some(world, world->body_max > 1000 ? 2 : 8),
     };
     for (int kind = 0; kind < FAULT_COUNT; kind++)
         plan->per[kind] = some(world, faults[kind].below);
@@ -266,7 +287,8 @@ void faults_print(const struct world *world, const struct plan *plan)
     printf("sim: seed=%llu nodes=%u founders=%u loss=%u dup=%u garble=%u delay=%llu..%llu "
            "slow=1/%llu:%llu "
            "disk=%llu..%llu answer=%llu rot=%u tail=%llu told=%llu down=%llu cut=%llu stall=%llu "
-           "pause=%llu faulty=%llu propose=%u%% body=%u",
+           "pause=%llu faulty=%llu raw=%u%% clients=%u propose=%u%% patience=%llu body=%llu "
+           "outcomes=%llu",
            (unsigned long long)world->seed, world->count, world->founders, world->loss, world->dup,
            world->garble, (unsigned long long)world->delay_min,
            (unsigned long long)world->delay_max, (unsigned long long)world->slow_one_in,
@@ -275,7 +297,9 @@ void faults_print(const struct world *world, const struct plan *plan)
            (unsigned long long)world->tail_bytes, (unsigned long long)world->tail_told,
            (unsigned long long)plan->down_ms, (unsigned long long)plan->cut_ms,
            (unsigned long long)plan->stall_ms, (unsigned long long)plan->pause_ms,
-           (unsigned long long)plan->faulty_ms, plan->propose_percent, plan->body_max);
+           (unsigned long long)plan->faulty_ms, plan->raw_percent, world->client_count,
+           world->propose_percent, (unsigned long long)world->patience_ms,
+           (unsigned long long)world->body_max, (unsigned long long)world->outcomes_max);
     for (int kind = 0; kind < FAULT_COUNT; kind++)
         printf(" %s=%u", faults[kind].name, plan->per[kind]);
     printf("\n");
@@ -300,8 +324,7 @@ void faults_freeze(struct world *world)
         struct node *node = &world->nodes[i];
         node->store.stalled_until = 0;
         node->dies_after = 0;
-        if (node_paused(world, i))
-            node->paused_until = world->now;
+        node_wake(world, i);
         clock_set_rate(world, i, 1000);
         node->clock.wall_ns = 0;
         node_disk_is(world, i, 0);

@@ -10,6 +10,7 @@ enum fault_kind {
     FAULT_CRASH,     /* power is lost, with what was not synced; a transaction may be torn */
     FAULT_CONSENSUS, /* that process is killed */
     FAULT_EDGE,      /* the same, between two things that one step does */
+    FAULT_API,       /* that process is killed: who waited there hears nothing */
     FAULT_STORAGE,   /* storage restarts under a living core */
     FAULT_WIPE,      /* an empty directory */
     FAULT_RESTORE,   /* an old copy of it */
@@ -34,7 +35,7 @@ struct plan {
     uint32_t per[FAULT_COUNT]; /* of 10000 steps */
     uint64_t down_ms, cut_ms, stall_ms, pause_ms;
     uint64_t faulty_ms;
-    uint32_t propose_percent, body_max;
+    uint32_t raw_percent; /* puts that no client waits for, in batches */
     uint32_t wiped;
 };
 

@@ -24,7 +24,10 @@ void network_send(struct world *world, uint32_t from, const struct raft_output *
     world->sent[output->message.type]++;
     if (to < 0 || world->cut[from][to] || world_chance(world, 1000) < world->loss)
         return;
-    uint32_t copies = world_chance(world, 1000) < world->dup ? 2 : 1;
+    /* No link of ours doubles what it carries, and a put that is forwarded counts on it: of two
+     * copies one may be refused. What the cores say to each other bears it. */
+    bool may_double = output->message.type != MESSAGE_FORWARD;
+    uint32_t copies = world_chance(world, 1000) < world->dup && may_double ? 2 : 1;
     while (copies-- > 0)
         events_push_message(world,
                             (struct event){.at = world->now + draw_delay(world),

@@ -34,6 +34,7 @@ static void perform(struct world *world, uint32_t at, const struct raft_output *
         break;
     case OUTPUT_REFUSED:
         node->refused += output->message.refused.txids.size / TXID_SIZE;
+        api_refused(world, at, &output->message);
         break;
     case OUTPUT_READ_INDEX:
         reads_told(world, at, &output->message);
@@ -95,8 +96,8 @@ static void start_storage(struct world *world, uint32_t at)
         node->disk.exists = node->disk.may_vote = true;
         node->disk.incarnation = world_chance(world, 0) | 1;
     }
-    node->store = (struct store_model){
-        .up = true, .life = world_chance(world, 0) | 1, .applied = node->disk.applied};
+    node->store = (struct store_model){.up = true, .life = world_chance(world, 0) | 1};
+    view_open(world, at);
 }
 
 static void start_consensus(struct world *world, uint32_t at)
@@ -127,6 +128,7 @@ static void start_consensus(struct world *world, uint32_t at)
         world_violated(world, "the core does not open");
     node->raft->tail_bytes = world->tail_bytes;
     node->up = true;
+    node->life++;
     node->role = ROLE_LOADING;
     node->commit = 0;
     node->conversation++;
@@ -139,11 +141,13 @@ static bool hears(const struct world *world, uint32_t at)
     return world->nodes[at].up && !node_paused(world, at);
 }
 
-static void wake(struct world *world, uint32_t at)
+void node_wake(struct world *world, uint32_t at)
 {
     struct node *node = &world->nodes[at];
-    if (node_paused(world, at))
-        node->paused_until = world->now;
+    if (!node_paused(world, at))
+        return;
+    events_hurry(world, at, node->paused_until);
+    node->paused_until = world->now;
 }
 
 void node_start(struct world *world, uint32_t at)
@@ -152,9 +156,13 @@ void node_start(struct world *world, uint32_t at)
     bool was_up = node->store.up && node->up;
     if (was_up)
         return;
-    wake(world, at);
-    if (!node->store.up)
+    node_wake(world, at);
+    if (node->api.session.buckets == NULL)
+        api_open(node);
+    if (!node->store.up) {
         start_storage(world, at);
+        api_storage_new(world, at);
+    }
     if (!node->up)
         start_consensus(world, at);
     node->conversation++;
@@ -195,8 +203,9 @@ void node_crash_storage(struct world *world, uint32_t at)
     if (!node->store.up)
         return;
     disk_crash(world, at);
+    view_crash(world, at);
     node->store = (struct store_model){0};
-    wake(world, at);
+    node_wake(world, at);
     if (node->up)
         node_step(world, at, (struct raft_input){.kind = INPUT_STORAGE_LOST});
     node->commit = 0;
@@ -204,6 +213,7 @@ void node_crash_storage(struct world *world, uint32_t at)
 
 void node_crash(struct world *world, uint32_t at)
 {
+    api_close(&world->nodes[at]);
     node_crash_consensus(world, at);
     node_crash_storage(world, at);
 }
@@ -211,6 +221,7 @@ void node_crash(struct world *world, uint32_t at)
 void node_wipe(struct world *world, uint32_t at)
 {
     node_crash(world, at);
+    view_close(&world->nodes[at].kept);
     disk_forget(&world->nodes[at].disk, (struct disk){0});
 }
 
@@ -230,6 +241,7 @@ void node_restore(struct world *world, uint32_t at)
     const struct disk *own = &world->nodes[at].disk;
     node_crash(world, at);
     disk_copy(&copy, own, world_chance(world, own->count + 1));
+    view_close(&world->nodes[at].kept);
     disk_forget(&world->nodes[at].disk, copy);
 }
 
@@ -238,6 +250,7 @@ void node_clone(struct world *world, uint32_t at, uint32_t of)
     struct disk copy = {0};
     node_crash(world, at);
     disk_copy(&copy, &world->nodes[of].disk, world->nodes[of].disk.count);
+    view_close(&world->nodes[at].kept);
     disk_forget(&world->nodes[at].disk, copy);
 }
 
@@ -295,7 +308,7 @@ void node_propose(struct world *world, uint32_t at, uint32_t count, uint32_t siz
     for (uint32_t i = 0; i < count; i++) {
         struct entry entry = {.kind = ENTRY_DATA, .change_count = 1, .body = SPAN(body, size)};
         save_u64(entry.txid, world_chance(world, 0));
-        save_u64(entry.txid + 8, ++node->proposed);
+        save_u64(entry.txid + 8, ~++node->proposed); /* no serial of a client */
         entry_encode(&entry, &records);
     }
     struct message message = {.type = MESSAGE_PROPOSE};

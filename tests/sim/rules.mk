@@ -4,12 +4,8 @@
 SIM_VARIANT ?= san
 SIM_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/sim/*.c))
 SIM_WORLD   := $(filter-out %/sim.o %/run.o,$(SIM_OBJECTS))
-# The pure core and what it stands on: no socket, no thread.
-SIM_CORE    := $(addprefix $(OUT)/consensus/,raft.o state.o election.o replication.o proposals.o \
-	follow.o durable.o transfer.o readindex.o cutting.o catchup.o bootstrap.o status.o raftlog.o peers.o quorum.o \
-	standing.o membership.o memberlist.o wishes.o plan.o memberop.o) \
-	$(addprefix $(OUT)/protocol/,entry.o message.o field.o wire.o members.o) \
-	$(addprefix $(OUT)/common/,bytes.o err.o hash.o keytext.o)
+# Of the house only what is pure is linked: no socket, no thread, no disk.
+SIM_CORE    := $(OUT)/libhouse.a
 
 $(OUT)/tests/sim/sim: $(SIM_OBJECTS) $(SIM_CORE)
 	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ -lmsgpackc -lsodium -o $@
@@ -28,7 +24,7 @@ sim-long:
 	@$(MAKE) --no-print-directory sim SIM_VARIANT=plain SEEDS=$(or $(SEEDS),3000) STARTS=$(or $(STARTS),1000)
 
 # make core-bench: proposals a second through one leading core
-$(OUT)/tests/bench/core_bench: $(OUT)/tests/bench/core_bench.o $(SIM_CORE) $(OUT)/common/clock.o
+$(OUT)/tests/bench/core_bench: $(OUT)/tests/bench/core_bench.o $(SIM_CORE)
 	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ -lmsgpackc -lsodium -lcmocka -o $@
 
 core-bench: $(OUT)/tests/bench/core_bench

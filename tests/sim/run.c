@@ -11,10 +11,11 @@ static void faulty_phase(struct world *world, struct plan *plan)
     uint64_t end = world->now + plan->faulty_ms;
     while (world->now < end && world->violations == 0) {
         faults_maybe(world, plan);
-        if (world_chance(world, 100) < plan->propose_percent)
+        if (world_chance(world, 100) < plan->raw_percent)
             node_propose(world, (uint32_t)world_chance(world, world->count),
                          1 + (uint32_t)world_chance(world, 8),
-                         (uint32_t)world_chance(world, plan->body_max));
+                         (uint32_t)world_chance(world, world->body_max));
+        clients_step(world, false);
         if (world_chance(world, 20) == 0)
             reads_ask(world, (uint32_t)world_chance(world, world->count));
         world_run(world, STEP_MS);
@@ -31,6 +32,22 @@ static void end_stalls(struct world *world)
         end = store->next_until > end ? store->next_until : end;
     }
     world_run(world, end - world->now);
+}
+
+/* Who waits gets an answer: the writes that are under way, then new ones. */
+static void quiet_clients(struct world *world)
+{
+    clients_hurry(world);
+    for (int round = 0; round < 2; round++) {
+        if (round > 0)
+            clients_step(world, false);
+        for (int i = 0; i < 2000 && world->violations == 0 && clients_wait(world); i++) {
+            clients_step(world, true);
+            world_run(world, STEP_MS);
+        }
+        if (world->violations == 0 && clients_wait(world))
+            world_violated(world, "liveness: a client waits for ever");
+    }
 }
 
 /* Liveness: a leader within 10 election timeouts, and what is proposed is committed. */
@@ -56,6 +73,7 @@ static void quiet_phase(struct world *world, const struct plan *plan)
     }
     if (world->violations == 0 && answered == 0)
         world_violated(world, "liveness: no read index in a quiet cluster");
+    quiet_clients(world);
     for (int i = 0; i < 200 && world->violations == 0 && !check_alike(world); i++)
         world_run(world, 1000);
     if (world->violations == 0)

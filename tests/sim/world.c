@@ -43,8 +43,7 @@ void world_violated(struct world *world, const char *format, ...)
 /* Who is paused finds everything in its queues when it goes on. */
 static bool waits(struct world *world, struct event *event)
 {
-    bool to_consensus = event->kind == EVENT_PEER || event->kind == EVENT_ANSWER;
-    if (!to_consensus || !node_paused(world, event->node))
+    if (!events_to_consensus(event) || !node_paused(world, event->node))
         return false;
     event->at = world->nodes[event->node].paused_until;
     events_push(world, *event);
@@ -76,6 +75,7 @@ static void turn(struct world *world)
     }
     for (uint32_t i = 0; i < world->count; i++) {
         struct node *node = &world->nodes[i];
+        api_turn(world, i);
         if (node_paused(world, i))
             continue;
         if (node->up && clock_now(world, i) >= raft_due_ms(node->raft))
@@ -161,9 +161,14 @@ void world_close(struct world *world)
         struct node *node = &world->nodes[i];
         raft_close(&node->raft);
         raft_outputs_close(&node->outputs);
+        api_close(node);
+        view_close(&node->store.view);
+        view_close(&node->kept);
         disk_close(&node->disk);
     }
     events_close(world);
+    clients_close(world);
+    bytes_free(world->writes);
     bytes_free(world->committed);
     bytes_free(world->leaders);
     *world = (struct world){0};

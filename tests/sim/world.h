@@ -6,8 +6,10 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "api/session.h"
 #include "consensus/raft.h"
 #include "consensus/state.h"
+#include "storage/apply.h"
 
 enum {
     WORLD_NODES_MAX = 7,
@@ -15,6 +17,7 @@ enum {
     WORLD_READS_MAX = 16,
     WORLD_INPUTS = INPUT_COUNT + 30, /* peer messages by their type */
     WORLD_FAULTS_MAX = 32,
+    WORLD_CLIENTS_MAX = 16,
     CLOCK_SLOWEST = 500, /* per 1000 */
     CLOCK_FASTEST = 3000,
 };
@@ -29,6 +32,13 @@ struct disk {
     uint64_t count, room;
 };
 
+/* The state of a node, in memory; what of it is durable, the log brings again. */
+struct view {
+    struct apply apply;
+    struct overlay overlay; /* all outcomes */
+    struct bytes effects;
+};
+
 /* The storage process over the disk, and the view that applies. */
 struct store_model {
     bool up;
@@ -38,6 +48,32 @@ struct store_model {
     uint64_t applied;
     struct message_commit pairs[WORLD_PAIRS_MAX];
     uint32_t pair_count;
+    struct view view;
+};
+
+/* Its api process. */
+struct sim_api {
+    struct session session;
+    struct bytes proposals; /* of this turn */
+    uint64_t epoch, life;   /* of consensus, last seen */
+};
+
+/* One that writes, one write after the other. */
+struct client {
+    bool waits;
+    uint64_t serial, due; /* of its write; when it tries again */
+    uint32_t tries;
+    struct bytes body;
+};
+
+enum said { SAID_NOTHING, SAID_DONE, SAID_REFUSED };
+
+/* A write: what its client was told, and what became of it. */
+struct write {
+    uint64_t born, sent_ms, floor_id; /* floor_id: acknowledged before it was sent */
+    uint32_t attempts;
+    enum said said;
+    uint64_t index, first_id, last_id; /* 0: not applied anywhere yet */
 };
 
 /* A read index that was asked for, and what was committed then. */
@@ -59,6 +95,9 @@ struct node {
     struct raft *raft;
     struct raft_outputs outputs;
     uint64_t conversation; /* answers of an earlier one are dropped */
+    uint64_t life;         /* of consensus */
+    struct sim_api api;
+    struct view kept; /* state.db, where it is as new as the disk */
     struct disk disk;
     struct store_model store;
     uint8_t key[RAFT_KEY_SIZE];
@@ -104,6 +143,8 @@ struct world {
     uint64_t disk_min, disk_max, answer_max;
     uint64_t tail_bytes, tail_told; /* held by the core; records LOADED tells */
     uint64_t heartbeat_ms, election_min_ms, election_max_ms;
+    uint32_t client_count, propose_percent; /* of the idle ones, each step */
+    uint64_t patience_ms, body_max, outcomes_max;
     bool verbose;
     void (*trace)(struct world *world, const char *line);
 
@@ -122,9 +163,13 @@ struct world {
     uint64_t cells[ROLE_COUNT][WORLD_INPUTS]; /* inputs by role: rules of the core that ran */
     struct committed {
         uint8_t hash[HASH_SIZE];
+        uint64_t state; /* digest of what applying it gives; 0: not applied yet */
         bool known;
     } * committed;
     uint64_t committed_count, committed_room;
+    struct client clients[WORLD_CLIENTS_MAX];
+    struct write *writes;
+    uint64_t write_count, write_room, acked_id;
     uint32_t *leaders; /* node + 1, by term */
     uint64_t leader_room;
 };
@@ -163,6 +208,8 @@ void events_push_message(struct world *world, struct event event, const struct m
 void events_call(struct world *world, uint64_t in_ms, uint32_t node,
                  void (*call)(struct world *, uint32_t));
 struct event events_pop(struct world *world); /* its frame is the caller's to close */
+bool events_to_consensus(const struct event *event);
+void events_hurry(struct world *world, uint32_t node, uint64_t from); /* what was due then is now */
 void events_close(struct world *world);
 
 /* network.c */
@@ -176,6 +223,7 @@ void node_crash(struct world *world, uint32_t node); /* consensus and storage: p
 void node_crash_consensus(struct world *world, uint32_t node);
 void node_crash_storage(struct world *world, uint32_t node);
 void node_pause(struct world *world, uint32_t node, uint64_t ms);
+void node_wake(struct world *world, uint32_t node);
 bool node_paused(const struct world *world, uint32_t node);
 void node_wipe(struct world *world, uint32_t node); /* crash, and the directory is empty */
 
@@ -222,9 +270,43 @@ void disk_copy(struct disk *disk, const struct disk *from, uint64_t count);
 void disk_forget(struct disk *disk, struct disk other); /* becomes another directory */
 struct span disk_record(const struct disk *disk, uint64_t index);
 
+/* view.c */
+void view_open(struct world *world, uint32_t node);
+void view_apply(struct world *world, uint32_t node, uint64_t index, bool tell);
+void view_close(struct view *view);
+void view_crash(struct world *world, uint32_t node); /* keeps it, or what it was some time ago */
+bool view_outcome(const struct world *world, uint32_t node, const uint8_t txid[16],
+                  struct effect *effect);
+
+/* api.c */
+void api_open(struct node *node);
+void api_close(struct node *node);
+void api_put(struct world *world, uint32_t node, const struct entry *entry, uint64_t request);
+void api_turn(struct world *world, uint32_t node);
+void api_refused(struct world *world, uint32_t node, const struct message *message);
+void api_effect(struct world *world, uint32_t node, const struct effect *effect);
+void api_storage_new(struct world *world, uint32_t node);
+
+/* clients.c */
+void clients_step(struct world *world, bool insist); /* insist: nobody begins, nobody gives up */
+void clients_told(struct world *world, uint64_t serial, enum err err, const struct effect *effect);
+void clients_hurry(struct world *world); /* whoever waits tries again now, and often */
+bool clients_wait(const struct world *world);
+void clients_close(struct world *world);
+
+/* history.c */
+uint64_t history_begin(struct world *world, uint64_t born);
+struct write *history_at(struct world *world, uint64_t serial); /* lends until the next begins */
+void history_applied(struct world *world, uint32_t node, uint64_t index,
+                     const struct effect *effect);
+void history_done(struct world *world, uint64_t serial, enum err err, const struct effect *effect);
+void history_refused(struct world *world, uint64_t serial);
+void history_check(struct world *world, uint64_t committed);
+
 /* check.c */
 void check_step(struct world *world, uint32_t node);
 void check_applied(struct world *world, uint32_t node, uint64_t index);
+void check_state(struct world *world, uint32_t node, uint64_t index, uint64_t digest);
 void check_truncated(struct world *world, uint32_t node, uint64_t index);
 bool check_alike(const struct world *world); /* everyone applied all the leader has */
 void check_quiet(struct world *world);       /* after a healed phase: all alike */
