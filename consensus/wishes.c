@@ -126,8 +126,8 @@ static enum err take(struct raft *raft, const struct memberop *ops, uint32_t cou
                      char why[MEMBEROP_WHY_MAX])
 {
     const struct members *active = state_members(raft);
-    if (active->joint || !membership_may_propose(raft))
-        return ERR_NONE; /* it is asked again */
+    if (active->joint || !state_votes(raft) || !membership_may_propose(raft))
+        return ERR_NONE; /* it is asked again, perhaps of the next leader */
     struct members next = *active;
     for (uint32_t i = 0; i < count; i++)
         TRY(plan_take(&next, &ops[i], raft->log.last + 1, why));

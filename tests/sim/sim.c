@@ -8,6 +8,7 @@
 #include "tests/sim/deadlock.h"
 #include "tests/sim/run.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +21,25 @@ struct order {
     uint64_t from, seeds, jobs;
 };
 
+static uint64_t running; /* the seed */
+
+/* An assertion of the core is a violation like any other, and ends the process. */
+static void on_abort(int number)
+{
+    printf("sim: an assertion ended it; replay with: make sim SEED=%llu\n",
+           (unsigned long long)running);
+    fflush(stdout);
+    _exit(134);
+}
+
 /* Every jobs-th seed, so that no process gets all the long ones. */
 static void run_share(const struct order *order, uint64_t share, struct tally *tally)
 {
     uint64_t hash;
-    for (uint64_t i = share; i < order->seeds; i += order->jobs)
-        run_seed(order->from + i, RUN_QUIET, tally, &hash);
+    for (uint64_t i = share; i < order->seeds; i += order->jobs) {
+        running = order->from + i;
+        run_seed(running, RUN_QUIET, tally, &hash);
+    }
     fflush(stdout);
 }
 
@@ -117,12 +131,14 @@ static int run_one(uint64_t seed)
 {
     struct tally tally = {0};
     uint64_t hash;
+    running = seed;
     return run_seed(seed, RUN_VERBOSE, &tally, &hash) ? 0 : 1;
 }
 
 int main(int argc, char **argv)
 {
     struct order order = {.from = 1, .jobs = 1};
+    signal(SIGABRT, on_abort);
     for (int i = 1; i + 1 < argc; i += 2) {
         uint64_t number = strtoull(argv[i + 1], NULL, 10);
         if (strcmp(argv[i], "--from") == 0)

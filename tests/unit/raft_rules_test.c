@@ -1,5 +1,9 @@
 /* raft_rules_test.c - rules whose breach no other test noticed (tests/mutants). */
+#include "common/keys.h"
+#include "consensus/membership.h"
 #include "tests/unit/raft_kit.h"
+
+#include <stdio.h>
 
 static struct message vote_of(struct kit *kit, uint32_t slot, uint64_t term)
 {
@@ -293,6 +297,34 @@ TEST(what_is_not_applied_is_bounded_in_entries)
     kit_close(&kit);
 }
 
+/* I10: it would begin a configuration that it does not stand in. */
+TEST(a_leader_that_was_removed_takes_no_wish)
+{
+    struct kit kit;
+    kit_lead(&kit);
+    kit_flush(&kit);
+    kit_stored(&kit, LIFE, 2);
+    struct message message = ack(&kit, SLOT_2, 2);
+    kit_peer(&kit, SLOT_2, &message);
+    struct members without = *state_members(kit.raft);
+    without.at[0].now = without.at[0].next = without.at[0].wish = MEMBER_NONE;
+    membership_propose(kit.raft, &without);
+    kit_flush(&kit);
+    for (uint32_t slot = SLOT_2; slot <= SLOT_3; slot++) {
+        message = ack(&kit, slot, 3);
+        kit_peer(&kit, slot, &message);
+    }
+    CHECK(kit.raft->commit == 3 && kit.raft->role == ROLE_LEADER);
+    char key[KEY_TEXT_SIZE], wish[160];
+    keys_print(kit.members.at[1].key, key);
+    snprintf(wish, sizeof wish, "set key=%s peer=tcp://sim:1002", key);
+    struct message ask = {.type = MESSAGE_MEMBERS_ASK};
+    ask.members_ask.ops.at[ask.members_ask.ops.count++] = SPAN_TEXT(wish);
+    kit_tell(&kit, INPUT_MEMBERS, &ask);
+    CHECK(kit.raft->log.last == 3);
+    kit_close(&kit);
+}
+
 TEST_MAIN(T(a_vote_of_a_passed_term_is_not_sent), T(a_vote_that_was_lost_with_storage_is_not_sent),
           T(a_pre_candidate_forgets_its_leader), T(a_second_leader_of_the_term_is_fatal),
           T(what_was_never_sent_cannot_be_acknowledged),
@@ -300,4 +332,5 @@ TEST_MAIN(T(a_vote_of_a_passed_term_is_not_sent), T(a_vote_that_was_lost_with_st
           T(an_entry_of_another_chain_is_fatal),
           T(a_leader_that_replaces_what_is_committed_is_fatal),
           T(a_configuration_goes_with_its_entry), T(a_hole_in_what_storage_tells_is_fatal),
-          T(a_record_that_rotted_is_not_sent), T(what_is_not_applied_is_bounded_in_entries))
+          T(a_record_that_rotted_is_not_sent), T(what_is_not_applied_is_bounded_in_entries),
+          T(a_leader_that_was_removed_takes_no_wish))
