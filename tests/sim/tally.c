@@ -78,11 +78,14 @@ static const char *column_name(uint32_t column)
     return message_info(column - INPUT_COUNT + MESSAGE_MEET)->name;
 }
 
-/* Messages between cores, and to storage, that this simulation has a model for. */
+/* Messages between cores, and to storage, that this simulation has a model for; of snapshots it
+ * has none. */
 static bool is_sent(unsigned type)
 {
     const struct message_info *info = message_info(type);
-    if (info->name == NULL || (type >= 71 && type <= 79)) /* those are between shell and keeper */
+    bool of_snapshot =
+        (type >= 71 && type <= 79) || type == MESSAGE_SNAPSHOT || type == MESSAGE_SNAPSHOT_TAKEN;
+    if (info->name == NULL || of_snapshot)
         return false;
     return info->from == PROCESS_PEER ||
            (info->from == PROCESS_CONSENSUS && (info->is_ask || type >= 100));
