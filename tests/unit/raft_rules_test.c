@@ -297,8 +297,76 @@ TEST(what_is_not_applied_is_bounded_in_entries)
     kit_close(&kit);
 }
 
+/* A leader whose removal is committed, and of whose followers none knows that yet. */
+static void lead_removed(struct kit *kit)
+{
+    kit_lead(kit);
+    kit_flush(kit);
+    kit_stored(kit, LIFE, 2);
+    struct message message = ack(kit, SLOT_2, 2);
+    kit_peer(kit, SLOT_2, &message);
+    struct members without = *state_members(kit->raft);
+    without.at[0].now = without.at[0].next = without.at[0].wish = MEMBER_NONE;
+    membership_propose(kit->raft, &without);
+    kit_flush(kit);
+    for (uint32_t slot = SLOT_2; slot <= SLOT_3; slot++) {
+        message = ack(kit, slot, 3);
+        kit_peer(kit, slot, &message);
+    }
+    assert_true(kit->raft->commit == 3 && kit->raft->role == ROLE_LEADER);
+}
+
+static void wish_for(struct kit *kit, const char *verb, uint32_t of, const char *rest)
+{
+    char key[KEY_TEXT_SIZE], wish[160];
+    keys_print(kit->members.at[of].key, key);
+    snprintf(wish, sizeof wish, "%s key=%s%s", verb, key, rest);
+    struct message ask = {.type = MESSAGE_MEMBERS_ASK};
+    ask.members_ask.ops.at[ask.members_ask.ops.count++] = SPAN_TEXT(wish);
+    kit_tell(kit, INPUT_MEMBERS, &ask);
+}
+
 /* I10: it would begin a configuration that it does not stand in. */
 TEST(a_leader_that_was_removed_takes_no_wish)
+{
+    struct kit kit;
+    lead_removed(&kit);
+    wish_for(&kit, "set", 1, " peer=tcp://sim:1002");
+    CHECK(kit.raft->log.last == 3);
+    kit_close(&kit);
+}
+
+TEST(a_leader_that_was_removed_stays_until_a_voter_knows)
+{
+    struct kit kit;
+    lead_removed(&kit);
+    kit_flush(&kit);
+    CHECK(kit.raft->role == ROLE_LEADER && !kit.raft->transfer.running);
+    struct message message = ack(&kit, SLOT_2, 3);
+    message.appended.commit_index = 3;
+    kit_peer(&kit, SLOT_2, &message);
+    kit_flush(&kit);
+    CHECK(kit.raft->transfer.running);
+    kit_close(&kit);
+}
+
+/* It may have to campaign, for a configuration that is not committed may be none (thesis 4.2.2). */
+TEST(a_candidate_that_is_removed_does_not_count_itself)
+{
+    struct kit kit;
+    kit_open(&kit);
+    struct members without = kit.members;
+    without.at[0].now = without.at[0].next = without.at[0].wish = MEMBER_NONE;
+    struct bytes body = {0};
+    members_encode(&without, &body);
+    append_at_two(&kit, SLOT_2, 1, ENTRY_CONFIG, bytes_span(&body), kit.hash);
+    kit_tick(&kit, 2000);
+    CHECK(kit.raft->role == ROLE_PRECANDIDATE && kit.raft->votes == 0);
+    bytes_close(&body);
+    kit_close(&kit);
+}
+
+TEST(a_change_that_could_not_be_committed_is_not_begun)
 {
     struct kit kit;
     kit_lead(&kit);
@@ -306,22 +374,37 @@ TEST(a_leader_that_was_removed_takes_no_wish)
     kit_stored(&kit, LIFE, 2);
     struct message message = ack(&kit, SLOT_2, 2);
     kit_peer(&kit, SLOT_2, &message);
-    struct members without = *state_members(kit.raft);
-    without.at[0].now = without.at[0].next = without.at[0].wish = MEMBER_NONE;
-    membership_propose(kit.raft, &without);
+    wish_for(&kit, "remove", 1, ""); /* and node 3 does not answer */
+    CHECK(kit.raft->log.last == 3 && !state_members(kit.raft)->joint);
     kit_flush(&kit);
-    for (uint32_t slot = SLOT_2; slot <= SLOT_3; slot++) {
-        message = ack(&kit, slot, 3);
-        kit_peer(&kit, slot, &message);
-    }
-    CHECK(kit.raft->commit == 3 && kit.raft->role == ROLE_LEADER);
-    char key[KEY_TEXT_SIZE], wish[160];
-    keys_print(kit.members.at[1].key, key);
-    snprintf(wish, sizeof wish, "set key=%s peer=tcp://sim:1002", key);
-    struct message ask = {.type = MESSAGE_MEMBERS_ASK};
-    ask.members_ask.ops.at[ask.members_ask.ops.count++] = SPAN_TEXT(wish);
-    kit_tell(&kit, INPUT_MEMBERS, &ask);
+    kit_stored(&kit, LIFE, 2);
+    message = ack(&kit, SLOT_2, 3);
+    kit_peer(&kit, SLOT_2, &message);
+    CHECK(kit.raft->commit == 3);
+    kit_flush(&kit);
     CHECK(kit.raft->log.last == 3);
+    message = ack(&kit, SLOT_3, 1);
+    kit_peer(&kit, SLOT_3, &message);
+    kit_flush(&kit);
+    CHECK(kit.raft->log.last == 4 && state_members(kit.raft)->joint);
+    kit_close(&kit);
+}
+
+TEST(a_read_is_not_confirmed_by_the_directory_that_was_replaced)
+{
+    struct kit kit;
+    kit_lead(&kit);
+    kit_flush(&kit);
+    kit_stored(&kit, LIFE, 2);
+    struct message message = ack(&kit, SLOT_2, 2);
+    kit_peer(&kit, SLOT_2, &message);
+    struct peer *peer = &kit.raft->peers.at[SLOT_2];
+    peer->read_round = kit.raft->round + 9; /* of the same node, before it was wiped */
+    peer->read_incarnation = peer->incarnation + 1;
+    struct message ask = {.type = MESSAGE_READ_INDEX, .read_index = {.ticket = 5}};
+    kit_tell(&kit, INPUT_READ_INDEX, &ask);
+    kit_flush(&kit);
+    CHECK(kit_out(&kit, MESSAGE_READ_INDEX_IS, 0) == NULL);
     kit_close(&kit);
 }
 
@@ -333,4 +416,8 @@ TEST_MAIN(T(a_vote_of_a_passed_term_is_not_sent), T(a_vote_that_was_lost_with_st
           T(a_leader_that_replaces_what_is_committed_is_fatal),
           T(a_configuration_goes_with_its_entry), T(a_hole_in_what_storage_tells_is_fatal),
           T(a_record_that_rotted_is_not_sent), T(what_is_not_applied_is_bounded_in_entries),
-          T(a_leader_that_was_removed_takes_no_wish))
+          T(a_leader_that_was_removed_takes_no_wish),
+          T(a_leader_that_was_removed_stays_until_a_voter_knows),
+          T(a_candidate_that_is_removed_does_not_count_itself),
+          T(a_change_that_could_not_be_committed_is_not_begun),
+          T(a_read_is_not_confirmed_by_the_directory_that_was_replaced))
