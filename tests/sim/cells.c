@@ -18,7 +18,16 @@ static const char *const step_names[STEPS] = {"asked",          "appended",     
 enum who { LEADER, TARGET, OTHER, GONE, WHO };
 static const char *const who_names[WHO] = {"leader", "target", "other", "target, for ever"};
 
-enum change { ADD, ADD_REPLICA, REMOVE, REMOVE_LEADER, REPLACE, REPLACE_LEADER, MOVE, CHANGES };
+enum cell_change {
+    ADD,
+    ADD_REPLICA,
+    REMOVE,
+    REMOVE_LEADER,
+    REPLACE,
+    REPLACE_LEADER,
+    MOVE,
+    CHANGES
+};
 static const struct {
     const char *name;
     bool adds, removes, of_leader;
@@ -34,7 +43,7 @@ static const struct {
 };
 
 struct cell {
-    enum change change;
+    enum cell_change change;
     enum step step;
     enum who who;
     uint32_t target, victim;
@@ -216,7 +225,7 @@ static const char *run_cell(struct cell *cell)
     return !fine ? "FAILED" : hit ? "ok" : "-";
 }
 
-static bool has_cell(enum change change, enum who who)
+static bool has_cell(enum cell_change change, enum who who)
 {
     if (who == TARGET || who == GONE)
         return !changes[change].of_leader || who == GONE;
@@ -232,12 +241,13 @@ bool cells_run(void)
     printf("\n|---|---|---|---|---|---|---|---|---|\n");
     for (int change = 0; change < CHANGES; change++)
         for (int who = 0; who < WHO; who++) {
-            if (!has_cell((enum change)change, (enum who)who))
+            if (!has_cell((enum cell_change)change, (enum who)who))
                 continue;
             printf("| %s | %s |", changes[change].name, who_names[who]);
             for (int step = 0; step < STEPS; step++) {
-                struct cell cell = {
-                    .change = (enum change)change, .step = (enum step)step, .who = (enum who)who};
+                struct cell cell = {.change = (enum cell_change)change,
+                                    .step = (enum step)step,
+                                    .who = (enum who)who};
                 const char *result = run_cell(&cell);
                 passed += strcmp(result, "ok") == 0;
                 failed += strcmp(result, "FAILED") == 0;
