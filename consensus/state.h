@@ -19,7 +19,7 @@ enum {
     RAFT_STORE_BYTES = 4 << 20,    /* one STORE, or one entry */
     RAFT_INFLIGHT_BYTES = 4 << 20, /* per peer */
     RAFT_WAITING_BYTES = 32 << 20, /* uncommitted, or not yet applied */
-    RAFT_TAIL_BYTES = 64 << 20,    /* held in memory */
+    RAFT_TAIL_BYTES = 16 << 20,    /* held in memory */
     RAFT_FORWARD_BYTES = 4 << 20,  /* one FORWARD */
     RAFT_HELD_BYTES = 8 << 20,     /* proposals during a hand-over */
     RAFT_RETRY_MS = 500,           /* MEET, NOTE, LOAD, FETCH again */

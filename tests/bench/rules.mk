@@ -24,3 +24,12 @@ $(OUT)/tests/bench/rival-load: $(RIVAL_LOAD) $(OUT)/cmd/changeagent/histogram.o 
 
 .PHONY: rival-load
 rival-load: $(OUT)/tests/bench/rival-load
+
+# make bench-table        what a cluster of three can do here, a line each; BENCH_LINES=word for some
+$(OUT)/tests/bench/fanout_bench: $(OUT)/tests/bench/fanout_bench.o $(OUT)/cmd/changeagent/histogram.o \
+		$(OUT)/libhouse.a
+	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ $(LIBS) -o $@
+
+.PHONY: bench-table
+bench-table: all $(OUT)/tests/bench/fanout_bench
+	@FANOUT=$(OUT)/tests/bench/fanout_bench /usr/bin/python3 tests/bench/table.py $(BENCH_LINES)

@@ -1,0 +1,163 @@
+#!/usr/bin/python3
+"""table.py [NAME ...]: what a cluster of three on this machine can do, a line each (all, or those whose name holds a NAME).
+
+  sustained   a minute at 64 outstanding over 100 000 tags, and how far apply is behind at its end
+  processor   CPU of all server processes for 10 000 writes, at 256 outstanding
+  memory      PSS of one node, all processes, after 300 000 writes
+  fanout      1000 writes a second to 100 subscribers: how late; then as many as it takes
+  restart     SIGKILL of a node with what it has by then, until it answers reads again
+  handover    the leader is told to hand over, under load: the longest gap and refused writes
+
+Figures are this machine's, in this minute. Run as `make bench-table`.
+"""
+import json
+import os
+import subprocess
+import shutil
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
+import harness  # noqa: E402
+
+FANOUT = os.environ.get("FANOUT", os.path.join(ROOT, "build", "plain", "tests", "bench", "fanout_bench"))
+CLI = os.path.join(ROOT, "build", "bin", "changeagent")
+
+
+def bench(nodes, *more):
+    argv = [CLI, "bench", "--endpoints", ",".join(node.places()["api"] for node in nodes), "--size", "256", "--tags", "2",
+            "-o", "json"]
+    return argv + list(more)
+
+
+def run_bench(nodes, *more):
+    return json.loads(subprocess.run(bench(nodes, *more), stdout=subprocess.PIPE, check=True).stdout)
+
+
+def leader_first(nodes):
+    leader = harness.wait_leader(nodes)
+    return [leader] + [node for node in nodes if node.name != leader.name]
+
+
+def pids_of(node):
+    return [process["pid"] for process in node.processes().values()]
+
+
+def cpu_s(nodes):
+    ticks = 0
+    for node in nodes:
+        for pid in pids_of(node):
+            with open("/proc/%d/stat" % pid, "rb") as file:
+                fields = file.read().rsplit(b")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def pss_mb(node):
+    total = 0
+    for pid in pids_of(node):
+        with open("/proc/%d/smaps_rollup" % pid) as file:
+            total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+    return total / 1024
+
+
+def line_sustained(nodes):
+    row = run_bench(leader_first(nodes)[:1], "--outstanding", "64", "--distinct-tags", "100000", "--seconds", "60")
+    behind = [harness.status(node) for node in nodes]
+    return "%.0f acked/s for 60 s, p99 %.1f ms; behind at the end: %s entries" % (
+        row["acked_per_s"], row["p99_us"] / 1e3,
+        ", ".join("%d" % (node["commit_index"] - node["applied_index"]) for node in behind))
+
+
+def line_processor(nodes):
+    leader, before = leader_first(nodes)[:1], cpu_s(nodes)
+    row = run_bench(leader, "--outstanding", "256", "--seconds", "5", "--warm", "0")
+    return "%.2f s CPU for 10 000 writes at %.0f/s" % ((cpu_s(nodes) - before) / row["acked"] * 1e4, row["acked_per_s"])
+
+
+def line_memory(nodes):
+    first = harness.status(nodes[0])["last_id"]
+    while harness.status(nodes[0])["last_id"] - first < 300000:
+        run_bench(leader_first(nodes)[:1], "--outstanding", "256", "--seconds", "3")
+    return "PSS per node %s MB" % ", ".join("%.0f" % pss_mb(node) for node in nodes)
+
+
+def fan_out(nodes, *more):
+    listener = subprocess.Popen([FANOUT, "100", "5"] + [node.places()["stream"] for node in nodes],
+                                stdout=subprocess.PIPE, text=True)
+    try:
+        assert listener.stdout.readline().strip() == "joined"
+        writer = subprocess.Popen(bench(leader_first(nodes)[:1], "--outstanding", "64", "--seconds", "7", *more),
+                                  stdout=subprocess.PIPE)
+        row = json.loads(listener.stdout.readline())
+        row["writes"] = json.loads(writer.communicate()[0])["acked_per_s"]
+        return row
+    finally:
+        listener.kill()
+        listener.wait()
+
+
+def line_fanout(nodes):
+    calm, full = fan_out(nodes, "--rate", "1000"), fan_out(nodes)
+    return ("1000 writes/s to 100 subscribers: p50 %.1f ms, p99 %.1f ms after log time; saturated: %.0f deliveries/s, "
+            "slowest subscriber %.0f/s of %.0f writes/s" % (
+                calm["p50_us"] / 1e3, calm["p99_us"] / 1e3, full["deliveries_per_s"], full["slowest_per_s"], full["writes"]))
+
+
+def serves(node):
+    answer = harness.ask(node.places()["api"], "head", 0.1)
+    return answer is not None and answer.get("id", 0) > 0 and not answer.get("stale")
+
+
+def line_restart(nodes):
+    node, took = leader_first(nodes)[-1], []
+    run_bench([node], "--outstanding", "1", "--seconds", "1")  # everybody is level
+    for _ in range(3):
+        node.kill()
+        begin = time.monotonic()
+        node.launch()
+        harness.wait_for("reads of %s" % node.name, 30, lambda: serves(node), every=0.005)
+        took.append(time.monotonic() - begin)
+    return "%d changes: %s s until it serves" % (
+        harness.status(node)["last_id"], ", ".join("%.2f" % seconds for seconds in sorted(took)))
+
+
+def line_handover(nodes):
+    rows = []
+    for _ in range(5):
+        leader = harness.wait_leader(nodes)
+        writer = subprocess.Popen(bench(nodes, "--outstanding", "16", "--rate", "1000", "--seconds", "3", "--warm", "0"),
+                                  stdout=subprocess.PIPE)
+        harness.wait_up(leader)
+        subprocess.run([CLI, "leader", "transfer", "--endpoints", leader.places()["api"]], check=True,
+                       stdout=subprocess.DEVNULL)
+        rows.append(json.loads(writer.communicate()[0]))
+    return "longest write of each of five: %s ms; writes that failed: %d" % (
+        ", ".join("%.0f" % (row["max_us"] / 1e3) for row in rows), sum(row["errors"] for row in rows))
+
+
+LINES = (("processor", line_processor), ("memory", line_memory), ("fanout", line_fanout), ("handover", line_handover),
+         ("sustained", line_sustained), ("restart", line_restart))
+
+
+def main(words):
+    base = tempfile.mkdtemp(prefix="changeagent-table.")
+    cluster = None
+    try:
+        subprocess.run([os.path.join(ROOT, "scripts", "cluster"), "up", base, "3"], check=True, stdout=subprocess.DEVNULL)
+        cluster = harness.tool.Cluster(base)
+        for name, line in LINES:
+            if not words or any(word in name for word in words):
+                print("%-10s %s" % (name, line(cluster.nodes)), flush=True)
+    finally:
+        if cluster is not None:
+            cluster.kill_all()
+        shutil.rmtree(base, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
