@@ -66,6 +66,7 @@ static ask_handler *const asks[] = {
     [MESSAGE_HEAD] = reads_head,         [MESSAGE_STATUS] = reads_status,
     [MESSAGE_SETTINGS] = reads_settings, [MESSAGE_NODE] = operate_node,
     [MESSAGE_MEMBERS] = members_ask,
+    [MESSAGE_BACKUP] = backup_ask,
 };
 
 static void on_ask(void *owner, const struct door_route *route, const struct message *message)
@@ -220,6 +221,7 @@ static void on_keeper_down(void *owner, uint32_t neighbour)
     api->tags_asked_count = 0;
     feed_forget_asked(&api->feed);
     reads_storage_lost(api);
+    backup_storage_lost(api);
 }
 
 /* ---- opening -----------------------------------------------------------------------------------
@@ -232,7 +234,8 @@ static link_handler *const consensus_handlers[MESSAGE_TYPE_MAX] = {
 static link_handler *const view_handlers[MESSAGE_TYPE_MAX] = {
     ON(WATCHING, standing_on_watching), ON(FEED, standing_on_feed), ON(OUTCOMES_ARE, on_outcomes)};
 static link_handler *const keeper_handlers[MESSAGE_TYPE_MAX] = {
-    ON(PAGE, on_page), ON(TALLIED, on_tallied), ON(TAG_HEADS_ARE, on_tag_heads)};
+    ON(PAGE, on_page), ON(TALLIED, on_tallied), ON(TAG_HEADS_ARE, on_tag_heads),
+    ON(SNAPSHOT_PART, backup_part)};
 
 static struct link_rules consensus_rules = {"api", consensus_handlers, on_consensus_up,
                                             standing_consensus_lost, 0};
@@ -260,6 +263,7 @@ static void on_expire(void *owner)
     reads_expire(api);
     operate_expire(api);
     members_expire(api);
+    backup_expire(api);
     attention_lower(api);
 }
 

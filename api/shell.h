@@ -1,7 +1,7 @@
 /* shell.h - the struct of the api process, shared by the files of its shell:
  * api.c opens it, standing.c keeps what is known of the node, writes.c carries puts, reads.c
  * everything that is read, confirm.c learns what a linearizable read must wait for, operate.c what
- * an operator asks. */
+ * an operator asks, backup.c lends a snapshot. */
 #ifndef API_SHELL_H
 #define API_SHELL_H
 
@@ -21,6 +21,13 @@ struct operate {
     struct message_transfer asked;
     bool stopping, hands_over;
     uint64_t stop_due_ms, hand_over_due_ms;
+};
+
+/* Who waits for a slice of a snapshot (backup.c). */
+struct backup {
+    bool waits;
+    struct door_route route;
+    uint64_t request, ticket, due_ms;
 };
 
 /* The read index asked for last (confirm.c). */
@@ -52,6 +59,7 @@ struct api {
     struct session session;
     struct waits waits;
     struct operate operate;
+    struct backup backup;
     struct confirm confirm;
     struct member_ask member_asks[MEMBER_ASKS_MAX];
     uint64_t member_ticket;
@@ -126,6 +134,12 @@ void members_ask(struct api *api, const struct door_route *route, const struct m
 enum err members_told(void *owner, uint32_t neighbour, const struct message *message);
 void members_expire(struct api *api);
 void members_close(struct api *api);
+
+/* ---- backup.c ---- */
+void backup_ask(struct api *api, const struct door_route *route, const struct message *message);
+enum err backup_part(void *owner, uint32_t neighbour, const struct message *message);
+void backup_expire(struct api *api);
+void backup_storage_lost(struct api *api);
 
 /* ---- reads.c ---- */
 void reads_get(struct api *api, const struct door_route *route, const struct message *message);

@@ -294,6 +294,23 @@ struct ca_members {
 enum ca_code ca_members(struct ca *ca, const char *const *wishes, size_t count, uint32_t wait_ms,
                         uint64_t since, struct ca_members *members);
 
+/* A part of a snapshot of one node, which is one stream of bytes: a manifest, then the files it
+ * names, in its order. */
+struct ca_slice {
+    uint8_t id[32];      /* of the snapshot: the BLAKE2b-256 of its manifest */
+    uint64_t head, size; /* bytes of the manifest, and of the whole stream */
+    uint64_t index;      /* log index at which it ends */
+    uint8_t hash[32];    /* BLAKE2b-256 of the data */
+    void *data;
+    size_t data_size;
+};
+
+/* Reads at most 1 MiB from `offset` on; `id` NULL: of the present snapshot, made where there is
+ * none, which can take a while. CA_REFUSED with E_NOT_FOUND: it is no longer kept. */
+enum ca_code ca_backup(struct ca *ca, int slot, const uint8_t id[32], uint64_t offset,
+                       struct ca_slice *slice);
+void ca_slice_close(struct ca_slice *slice);
+
 /* ---- following -------------------------------------------------------------------------- */
 
 struct ca_follow_options {

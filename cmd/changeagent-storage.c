@@ -1,5 +1,6 @@
 /* changeagent-storage - the disk of a node; see storage/storage.h. With a verb, one of the offline
  * tools, which `changeagent` executes. */
+#include "storage/inspect.h"
 #include "storage/salvage.h"
 #include "storage/storage.h"
 #include "storage/verify.h"
@@ -12,5 +13,7 @@ int main(int argc, char **argv)
         return salvage_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "verify") == 0)
         return verify_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "snapshot") == 0)
+        return inspect_main(argc, argv);
     return service_main(&storage_service, argc, argv);
 }

@@ -52,6 +52,11 @@ bool incoming_whole(const struct incoming *incoming);
 MUST_USE enum err incoming_stage(struct incoming *incoming, uint64_t generation,
                                  char newest[SEGMENT_NAME_MAX]);
 
+/* Do the label and the content of a snapshot agree? `name`: what does not. Reads only.
+ * ERR_CORRUPT: they do not (I16). */
+MUST_USE enum err incoming_check(const char *directory, const struct manifest *manifest,
+                                 const char **name);
+
 /* Forgets and removes what has come. */
 MUST_USE enum err incoming_drop(struct incoming *incoming);
 

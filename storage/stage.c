@@ -11,21 +11,19 @@
 
 enum { PATH_BYTES_MAX = 4096, RECORD_BYTES = 1 };
 
-static const char *path_in(char path[PATH_BYTES_MAX], const struct incoming *incoming,
-                           const char *name)
+static const char *path_in(char path[PATH_BYTES_MAX], const char *directory, const char *name)
 {
-    snprintf(path, PATH_BYTES_MAX, "%s/%s", incoming->directory, name);
+    snprintf(path, PATH_BYTES_MAX, "%s/%s", directory, name);
     return path;
 }
 
 /* The label says what the content says (I16). */
-static enum err check_state(const struct incoming *incoming)
+static enum err check_state(const char *directory, const struct manifest *manifest)
 {
     char path[PATH_BYTES_MAX];
     SCOPED(state) state = {0};
-    const struct manifest *manifest = &incoming->manifest;
     struct apply_mark mark;
-    TRY(state_open_reader(&state, path_in(path, incoming, "state.db")));
+    TRY(state_open_reader(&state, path_in(path, directory, "state.db")));
     TRY(state_mark(&state, &mark));
     bool same = mark.index == manifest->index && mark.term == manifest->term &&
                 mark.last_id == manifest->last_id && mark.history == manifest->history &&
@@ -48,13 +46,12 @@ static enum err check_last(struct segment *segment, const struct manifest *manif
     return same ? ERR_NONE : ERR_CORRUPT;
 }
 
-static enum err check_first(const struct incoming *incoming, const char *name, bool sealed)
+static enum err check_first(const char *directory, const struct manifest *manifest)
 {
     char path[PATH_BYTES_MAX];
     SCOPED(segment) segment = {0};
-    TRY(sealed ? segment_open_sealed(&segment, path_in(path, incoming, name))
-               : segment_open_reader(&segment, path_in(path, incoming, name)));
-    return segment.first == incoming->manifest.first_index ? ERR_NONE : ERR_CORRUPT;
+    TRY(segment_open_sealed(&segment, path_in(path, directory, manifest->files[1].name)));
+    return segment.first == manifest->first_index ? ERR_NONE : ERR_CORRUPT;
 }
 
 /* The newest file is one that can be written: in WAL mode, its -wal beside it. */
@@ -62,7 +59,7 @@ static enum err open_newest(const struct incoming *incoming, const char *name)
 {
     char path[PATH_BYTES_MAX];
     SCOPED(segment) segment = {0};
-    TRY(segment_open(&segment, path_in(path, incoming, name)));
+    TRY(segment_open(&segment, path_in(path, incoming->directory, name)));
     return check_last(&segment, &incoming->manifest);
 }
 
@@ -73,11 +70,11 @@ static enum err add_newest(const struct incoming *incoming, const char *sealed,
     char path[PATH_BYTES_MAX], name[MANIFEST_NAME_MAX];
     SCOPED(segment) last = {0};
     SCOPED(segment) segment = {0};
-    TRY(segment_open_sealed(&last, path_in(path, incoming, sealed)));
+    TRY(segment_open_sealed(&last, path_in(path, incoming->directory, sealed)));
     TRY(check_last(&last, &incoming->manifest));
     segment_name(last.number + 1, chance_u64(), newest);
     snprintf(name, sizeof name, "log/%s", newest);
-    return segment_open(&segment, path_in(path, incoming, name));
+    return segment_open(&segment, path_in(path, incoming->directory, name));
 }
 
 static enum err prepare(const struct incoming *incoming, char newest[SEGMENT_NAME_MAX])
@@ -87,8 +84,8 @@ static enum err prepare(const struct incoming *incoming, char newest[SEGMENT_NAM
     bool ends_sealed = manifest_segment(last) == NULL;
     if (ends_sealed)
         last--;
-    TRY(check_state(incoming));
-    TRY(check_first(incoming, manifest->files[1].name, true));
+    TRY(check_state(incoming->directory, manifest));
+    TRY(check_first(incoming->directory, manifest));
     if (ends_sealed)
         return add_newest(incoming, last->name, newest);
     snprintf(newest, SEGMENT_NAME_MAX, "%s", manifest_segment(last));
@@ -105,7 +102,7 @@ enum err incoming_stage(struct incoming *incoming, uint64_t generation,
         TRY(incoming_drop(incoming));
     }
     TRY(err);
-    TRY(store_sync_directory(path_in(path, incoming, "log")));
+    TRY(store_sync_directory(path_in(path, incoming->directory, "log")));
     TRY(store_sync_directory(incoming->directory));
     char *home = generation_home(incoming->data_dir, generation);
     int result = rename(incoming->directory, home);
@@ -116,4 +113,22 @@ enum err incoming_stage(struct incoming *incoming, uint64_t generation,
         return ERR_IO;
     TRY(incoming_drop(incoming));
     return store_sync_directory(incoming->data_dir);
+}
+
+enum err incoming_check(const char *directory, const struct manifest *manifest, const char **name)
+{
+    char path[PATH_BYTES_MAX];
+    SCOPED(segment) segment = {0};
+    const struct manifest_file *last = &manifest->files[manifest->count - 1];
+    if (manifest_segment(last) == NULL)
+        last--; /* an .index */
+    *name = manifest->files[0].name;
+    TRY(check_state(directory, manifest));
+    *name = manifest->files[1].name;
+    TRY(check_first(directory, manifest));
+    *name = last->name;
+    TRY(segment_open_sealed(&segment, path_in(path, directory, last->name)));
+    TRY(check_last(&segment, manifest));
+    *name = NULL;
+    return ERR_NONE;
 }

@@ -1,4 +1,5 @@
 /* leader.c - the verbs leader and node: who leads, and which node shall not. */
+#include "cmd/changeagent/backup.h"
 #include "cmd/changeagent/print.h"
 #include "cmd/changeagent/verbs.h"
 
@@ -129,12 +130,30 @@ static bool is_action(const char *word)
     return strcmp(word, "drain") == 0 || strcmp(word, "undrain") == 0 || strcmp(word, "ready") == 0;
 }
 
+/* node backup DIR: of the first endpoint. */
+static int back_up(const struct args *args)
+{
+    struct ca *ca;
+    if (args->word_count != 2)
+        return usage("node backup DIR: a directory that is not there yet; the node is the first "
+                     "endpoint");
+    if (args_open(args, NULL, &ca) != CA_OK)
+        return EXIT_USAGE;
+    int code = backup_node(ca, args, 0, args->words[1]);
+    ca_close(ca);
+    return print_flush() ? code : EXIT_SYSTEM;
+}
+
 int verb_node(const struct args *args)
 {
     struct place place = {0};
     struct ca *ca;
+    if (args->word_count > 0 && strcmp(args->words[0], "backup") == 0)
+        return back_up(args);
     if (args->word_count < 1 || args->word_count > 2 || !is_action(args->words[0]))
-        return usage("node drain|undrain|ready [NODE]: NODE is a name, an id or an endpoint");
+        return usage(
+            "node drain|undrain|ready [NODE]: NODE is a name, an id or an endpoint; or node "
+            "backup DIR");
     if (args->word_count == 1 && args->endpoints.count != 1)
         return usage("several endpoints are given: say which node is meant");
     if ((args->word_count == 1 ? args_open(args, NULL, &ca) : open_patient(args, &ca)) != CA_OK)

@@ -24,7 +24,8 @@ static const struct verb verbs[] = {
     {"leader", verb_leader, "leader transfer [NODE]: let another node lead",
      "changeagent leader transfer n2"},
     {"node", verb_node,
-     "node drain|undrain|ready [NODE]: keep a node from leading, end that, ask for its health",
+     "node drain|undrain|ready [NODE]: keep a node from leading, end that, ask for its health; "
+     "node backup DIR: write a snapshot of it",
      "changeagent node drain n1"},
     {"member", verb_member,
      "member list|add|remove|set|promote|cancel: who belongs to the cluster; several joined by and",
@@ -33,7 +34,7 @@ static const struct verb verbs[] = {
      "changeagent dump --file changes.ndjson"},
     {"load", verb_load, "bring a dump into an empty cluster: ids, times and hashes stay",
      "changeagent load changes.ndjson"},
-    {"verify", verb_verify, "hold every file of a stopped node to what it claims",
+    {"verify", verb_verify, "hold every file of a stopped node, or of a backup, to what it claims",
      "changeagent verify /var/lib/changeagent"},
     {"salvage", verb_salvage, "give back every intact change of a damaged node, file, or dump",
      "changeagent salvage /var/lib/changeagent > changes.ndjson"},

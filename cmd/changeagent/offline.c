@@ -43,14 +43,23 @@ static bool has_path(const struct args *args, const char *verb, const char *what
     return false;
 }
 
+/* A backup has one, a node has none. */
+static bool has_manifest(const char *directory)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/MANIFEST", directory);
+    return access(path, F_OK) == 0;
+}
+
 int verb_verify(const struct args *args)
 {
     struct stat about;
     if (!has_path(args, "verify", "DIR", &about))
         return EXIT_USAGE;
     if (S_ISDIR(about.st_mode))
-        return become_storage("verify", args->words[0]);
-    fprintf(stderr, "changeagent: verify: %s: not the data directory of a node\n", args->words[0]);
+        return become_storage(has_manifest(args->words[0]) ? "snapshot" : "verify", args->words[0]);
+    fprintf(stderr, "changeagent: verify: %s: not the data directory of a node, nor a backup\n",
+            args->words[0]);
     return EXIT_USAGE;
 }
 
