@@ -124,6 +124,8 @@ void catchup_flush(struct raft *raft)
     refill(raft);
     for (uint32_t slot = 0; slot < raft->peers.count; slot++) {
         struct catchup *catchup = &raft->peers.at[slot].catchup;
+        if (!peers_fed(&raft->peers.at[slot])) /* it was removed */
+            *catchup = (struct catchup){0};
         if (catchup->installing && wants_slice(raft, catchup))
             ask_peer(raft, slot, catchup);
         while (!catchup->installing && wants_slice(raft, catchup) && may_ask(raft))
@@ -308,6 +310,7 @@ void catchup_snapshot(struct raft *raft, const struct raft_input *in)
     if (!state_settled(raft))
         return; /* storage must know the term first; the slice comes again */
     if (slice->index <= raft->commit) { /* I16: it is here already */
+        raft->incoming_size = 0;
         answer(raft, slice->id, slice->size)->installed = true;
         return;
     }

@@ -98,8 +98,6 @@ static void learn_commit(struct raft *raft, const struct message_append *append,
     uint64_t commit = append->commit_index < last ? append->commit_index : last; /* I5 */
     if (commit > raft->commit)
         raft->commit = commit;
-    if (append->commit_index > raft->leader_commit)
-        raft->leader_commit = append->commit_index;
 }
 
 /* A leader that the own configuration does not name yet is answered where it says it is. */
@@ -187,6 +185,8 @@ void follow_append(struct raft *raft, const struct raft_input *in)
     }
     follow_recognise(raft, in);
     note_sender(raft, in);
+    if (append->commit_index > raft->leader_commit) /* also where the own log is far behind */
+        raft->leader_commit = append->commit_index;
     if (!log_matches(raft, append)) {
         if (append->prev_index <= raft->commit)
             state_fatal(raft, "the leader's log differs at index %llu, which is committed here",

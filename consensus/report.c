@@ -37,10 +37,13 @@ void report_counters(const struct raft *raft, const struct peerlink *peers, stru
     struct raft_status status;
     raft_status(raft, &status);
     const struct raft_counters *c = &status.counters;
-    wire_pack_map(out, 26);
+    wire_pack_map(out, 29);
     wire_pack_counter(out, "catchups", c->catchups);
     wire_pack_counter(out, "catchup_taken", status.catchup_taken);
     wire_pack_counter(out, "catchup_size", status.catchup_size);
+    wire_pack_counter(out, "leader_commit", status.leader_commit);
+    wire_pack_counter(out, "incoming_taken", status.incoming_taken);
+    wire_pack_counter(out, "incoming_size", status.incoming_size);
     wire_pack_counter(out, "slices_sent", c->slices_sent);
     wire_pack_counter(out, "slice_bytes", c->slice_bytes);
     wire_pack_counter(out, "elections", c->elections);

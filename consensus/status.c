@@ -166,6 +166,8 @@ void raft_status(const struct raft *raft, struct raft_status *status)
         .stored_index = raft->stored,
         .applied_index = raft->applied,
         .drained = raft->drained,
+        .incoming_taken = raft->incoming_offset,
+        .incoming_size = raft->incoming_size,
         .has_cluster = members->count > 0,
         .history = members->history,
         .counters = raft->counters,

@@ -1,5 +1,6 @@
 /* leader.c - the verbs leader and node: who leads, and which node shall not. */
 #include "cmd/changeagent/backup.h"
+#include "cmd/changeagent/catchup.h"
 #include "cmd/changeagent/print.h"
 #include "cmd/changeagent/verbs.h"
 
@@ -122,12 +123,15 @@ static int act(struct ca *ca, const struct args *args, int slot)
     const char *action = args->words[0];
     if (strcmp(action, "ready") == 0)
         return is_ready(ca, args, slot);
+    if (strcmp(action, "catchup") == 0)
+        return catchup_node(ca, args, slot);
     return drain(ca, args, slot, strcmp(action, "drain") == 0);
 }
 
 static bool is_action(const char *word)
 {
-    return strcmp(word, "drain") == 0 || strcmp(word, "undrain") == 0 || strcmp(word, "ready") == 0;
+    return strcmp(word, "drain") == 0 || strcmp(word, "undrain") == 0 ||
+           strcmp(word, "ready") == 0 || strcmp(word, "catchup") == 0;
 }
 
 /* node backup DIR: of the first endpoint. */
@@ -151,9 +155,9 @@ int verb_node(const struct args *args)
     if (args->word_count > 0 && strcmp(args->words[0], "backup") == 0)
         return back_up(args);
     if (args->word_count < 1 || args->word_count > 2 || !is_action(args->words[0]))
-        return usage(
-            "node drain|undrain|ready [NODE]: NODE is a name, an id or an endpoint; or node "
-            "backup DIR");
+        return usage("node drain|undrain|ready|catchup [NODE]: NODE is a name, an id or an "
+                     "endpoint; or node "
+                     "backup DIR");
     if (args->word_count == 1 && args->endpoints.count != 1)
         return usage("several endpoints are given: say which node is meant");
     if ((args->word_count == 1 ? args_open(args, NULL, &ca) : open_patient(args, &ca)) != CA_OK)

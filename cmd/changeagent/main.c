@@ -25,7 +25,7 @@ static const struct verb verbs[] = {
      "changeagent leader transfer n2"},
     {"node", verb_node,
      "node drain|undrain|ready [NODE]: keep a node from leading, end that, ask for its health; "
-     "node backup DIR: write a snapshot of it",
+     "node catchup [NODE]: show how far it is until it has all; node backup DIR: write a snapshot",
      "changeagent node drain n1"},
     {"member", verb_member,
      "member list|add|remove|set|promote|cancel: who belongs to the cluster; several joined by and",

@@ -54,7 +54,10 @@ def wait_level(nodes, seconds=60):
 def test_who_lacks_most_of_the_log_gets_a_snapshot(house):
     cluster, victim, others, history = left_behind(house, 10)
     victim.start()
-    wait_installed(victim)
+    waits = subprocess.run([os.path.join(tool.BIN, "changeagent"), "node", "catchup", "--block", "60000", "--endpoints",
+                            victim.places()["api"]], capture_output=True, text=True, check=False, timeout=90)
+    check(waits.returncode == 0, "node catchup: %r" % waits)
+    wait_installed(victim, 0.1)
     wait_level(cluster.nodes)
     check(os.path.isdir(os.path.join(victim.data, "generation-00000001")), "no new generation")
     check(not os.path.exists(os.path.join(victim.data, "state.db")), "the old generation is still there")
