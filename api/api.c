@@ -65,8 +65,7 @@ static ask_handler *const asks[] = {
     [MESSAGE_GET] = reads_get,           [MESSAGE_LIST] = reads_list,
     [MESSAGE_HEAD] = reads_head,         [MESSAGE_STATUS] = reads_status,
     [MESSAGE_SETTINGS] = reads_settings, [MESSAGE_NODE] = operate_node,
-    [MESSAGE_MEMBERS] = members_ask,
-    [MESSAGE_BACKUP] = backup_ask,
+    [MESSAGE_MEMBERS] = members_ask,     [MESSAGE_BACKUP] = backup_ask,
 };
 
 static void on_ask(void *owner, const struct door_route *route, const struct message *message)
