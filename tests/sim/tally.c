@@ -78,14 +78,15 @@ static const char *column_name(uint32_t column)
     return message_info(column - INPUT_COUNT + MESSAGE_MEET)->name;
 }
 
-/* Messages between cores, and to storage, that this simulation has a model for; of snapshots it
- * has none. */
+/* Messages between cores, and to storage, that this simulation has a model for. It has none of
+ * snapshots and of what heals a damaged log. */
 static bool is_sent(unsigned type)
 {
     const struct message_info *info = message_info(type);
     bool of_snapshot =
         (type >= 71 && type <= 79) || type == MESSAGE_SNAPSHOT || type == MESSAGE_SNAPSHOT_TAKEN;
-    if (info->name == NULL || of_snapshot)
+    bool heals = type == MESSAGE_GIVE || type == MESSAGE_GIVEN;
+    if (info->name == NULL || of_snapshot || heals)
         return false;
     return info->from == PROCESS_PEER ||
            (info->from == PROCESS_CONSENSUS && (info->is_ask || type >= 100));
