@@ -149,6 +149,15 @@ static enum err take_sealed(struct recovery *recovery, const struct logdir_file 
     return damaged && untouched && file->indexed ? bridge(recovery, file, path) : err;
 }
 
+/* A file that was prepared when the disk was full, and never used: another one has its number. */
+static bool is_double(const struct recovery *recovery, const struct logdir_file *file)
+{
+    uint32_t same = 0;
+    for (uint32_t i = 0; i < recovery->logdir.count; i++)
+        same += recovery->logdir.files[i].number == file->number;
+    return same > 1;
+}
+
 static enum err take_writer(struct inquiry *inquiry, const struct logdir_file *file,
                             const char *path, bool is_last)
 {
@@ -156,6 +165,10 @@ static enum err take_writer(struct inquiry *inquiry, const struct logdir_file *f
     TRY(inquiry_scan_wal(inquiry, path, "the WAL of a segment is damaged"));
     struct segment *segment = bytes_zeroed(1, sizeof *segment);
     enum err err = segment_open(segment, path);
+    if (err == ERR_NONE && segment->first == 0 && !is_last && is_double(recovery, file)) {
+        segment_free(segment);
+        return segment_remove(path);
+    }
     if (err == ERR_NONE && segment->first == 0 && !is_last)
         err = ERR_GAP;
     if (err == ERR_NONE)

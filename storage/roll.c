@@ -72,13 +72,14 @@ enum err roll_prepare(struct journal *journal)
     char *path = logdir_join(journal->logdir, name);
     struct segment *segment = bytes_zeroed(1, sizeof *segment);
     enum err err = segment_open(segment, path);
-    bytes_free(path);
-    if (err != ERR_NONE) {
+    if (err == ERR_NONE) {
+        journal->spare = segment;
+    } else { /* the next one gets another name: nothing of this one may stay in the row */
         segment_free(segment);
-        return err;
+        (void)!segment_remove(path);
     }
-    journal->spare = segment;
-    return ERR_NONE;
+    bytes_free(path);
+    return err;
 }
 
 enum err roll_forward(struct journal *journal)

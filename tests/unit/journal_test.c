@@ -187,6 +187,27 @@ TEST(a_full_file_is_followed_by_the_next)
     bench_drop(bench);
 }
 
+/* The disk was full when a file was prepared; the next try drew another name. What was left of the
+ * first was taken for a hole, and the node lost its vote and the file behind it. */
+TEST(a_file_prepared_in_vain_is_no_hole)
+{
+    struct bench *bench = bench_make();
+    struct segment left = {0};
+    char name[SEGMENT_NAME_MAX];
+    append(bench, 2 * BIGS_A_FILE + 2, 1, BIG - ENTRY_HEADER_SIZE);
+    CHECK(bench->journal.writer_count == 3);
+    segment_name(2, 1, name);
+    char *path = logdir_join(bench->journal.logdir, name);
+    CHECK(segment_open(&left, path) == ERR_NONE);
+    segment_close(&left);
+    bench_reopen(bench);
+    CHECK(bench->recovery.found.may_vote);
+    check_end(bench, 2 * BIGS_A_FILE + 2);
+    CHECK(access(path, F_OK) != 0);
+    bytes_free(path);
+    bench_drop(bench);
+}
+
 TEST(a_tail_is_replaced_across_files)
 {
     struct bench *bench = bench_make();
@@ -515,8 +536,9 @@ TEST_MAIN(T(a_file_that_cannot_be_cut_is_given_up_as_a_whole),
           T(what_was_appended_is_there_after_a_restart),
           T(a_conflicting_tail_is_replaced_with_all_behind_it),
           T(the_same_entries_again_change_nothing), T(a_gap_is_refused),
-          T(only_whole_records_that_follow_are_accepted), T(a_full_file_is_followed_by_the_next),
-          T(a_tail_is_replaced_across_files), T(a_file_cut_to_its_very_start_is_filled_again),
+          T(only_whole_records_that_follow_are_accepted), T(a_file_prepared_in_vain_is_no_hole),
+          T(a_full_file_is_followed_by_the_next), T(a_tail_is_replaced_across_files),
+          T(a_file_cut_to_its_very_start_is_filled_again),
           T(no_crash_point_of_a_cut_across_files_leaves_a_hole),
           T(a_prepared_file_is_removed_and_a_named_one_is_kept), T(what_is_applied_is_never_cut),
           T(a_full_file_below_the_applied_index_is_handed_over),
