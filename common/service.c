@@ -28,6 +28,8 @@ static const struct option base_options[] = {
     BASE(data, OPTION_TEXT, "changeagent-data", 0, 0, "data directory"),
     BASE(run_dir, OPTION_TEXT, NULL, 0, 0, "directory of the ipc sockets; default DATA/run"),
     BASE(name, OPTION_TEXT, "node", 0, 0, "name of this node, for people"),
+    BASE(join, OPTION_ENDPOINT, NULL, 0, 0,
+         "where a node of the cluster to be joined answers clients"),
     BASE(log_level, OPTION_TEXT, "info", 0, 0, "error, warn, info or debug"),
     BASE(ready_fd, OPTION_U64, "0", 0, 1023, "pipe to the supervisor, set by it"),
     BASE(parent_fd, OPTION_U64, "0", 0, 1023, "pipe that ends with the supervisor, set by it"),

@@ -20,6 +20,7 @@ enum service_exit {
 struct service_base {
     const char *data, *run_dir, *name; /* data directory; ipc directory; name of the node */
     const char *log_level;
+    const char *join;   /* client endpoint of a node of the cluster to be joined; NULL: none */
     uint64_t ready_fd;  /* pipe to the supervisor; 0: none */
     uint64_t parent_fd; /* pipe that ends with the supervisor; 0: none */
     void *context;      /* ZeroMQ */

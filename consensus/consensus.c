@@ -12,6 +12,7 @@
 #include "consensus/listeners.h"
 #include "consensus/mending.h"
 #include "consensus/report.h"
+#include "consensus/setup.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -20,9 +21,7 @@ enum { STATUS_EVERY_MS = 400, FLUSHES_MAX = 4 };
 
 struct consensus {
     struct service_base base;
-    const char *listen, *advertise;
-    struct option_list members;
-    uint64_t expect, heartbeat_ms, election_min_ms, election_max_ms, catchup_rate, catchup_entries;
+    struct setup setup;
 
     struct keys keys;
     struct link front;
@@ -37,27 +36,6 @@ struct consensus {
     struct handover handover;
     struct claims claims;
     struct mending mending;
-};
-
-#define OPTION(name, kind, preset, min, max, sentence)                                         \
-    {                                                                                          \
-        "consensus", #name, kind, offsetof(struct consensus, name), preset, min, max, sentence \
-    }
-
-static const struct option options[] = {
-    OPTION(listen, OPTION_ENDPOINT, "tcp://127.0.0.1:7602", 0, 0, "where other servers reach us"),
-    OPTION(advertise, OPTION_ENDPOINT, NULL, 0, 0, "as others see it; default: listen"),
-    {"consensus", "member", OPTION_LIST, offsetof(struct consensus, members), NULL, 0, 0,
-     "a voter, 'ENDPOINT PUBLICKEY'; repeat it for each, this node included"},
-    OPTION(expect, OPTION_U64, "0", 0, 9, "voters that found the cluster; 0: those listed"),
-    OPTION(heartbeat_ms, OPTION_U64, "100", 10, 60000, "the leader's heartbeat"),
-    OPTION(election_min_ms, OPTION_U64, "500", 50, 600000, "shortest election timeout"),
-    OPTION(election_max_ms, OPTION_U64, "1000", 100, 600000, "longest election timeout"),
-    OPTION(catchup_rate, OPTION_U64, "20", 0, 100000,
-           "MB/s for a server that catches up, while clients write; 0: no limit"),
-    OPTION(catchup_entries, OPTION_U64, "131072", 1, UINT64_MAX,
-           "who lacks more entries, and most of the log, gets a snapshot"),
-    OPTION_END,
 };
 
 /* ---- outputs --------------------------------------------------------------------------------- */
@@ -111,6 +89,7 @@ static void on_status_timer(void *owner)
     raft_status(self->raft, &status);
     listeners_tick(&self->listeners, &self->front, &status);
     claims_tick(&self->claims);
+    setup_announce((struct setup_head *)self, self->raft);
 }
 
 static enum err on_follow_leader(void *owner, uint32_t neighbour, const struct message *message)
@@ -176,7 +155,11 @@ static void consensus_stop(void *owner)
 static enum err on_hints(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct consensus *self = owner;
+    char own[RAFT_ENDPOINT_MAX + KEY_TEXT_SIZE];
     struct message answer = {.type = MESSAGE_HINTED};
+    setup_print_self(&self->setup, self->keys.public_key, own);
+    answer.hinted.self = SPAN_TEXT(own);
+    answer.hinted.incarnation = raft_incarnation(self->raft);
     for (uint32_t i = 0; i < message->hints.endpoints.count; i++) {
         struct raft_voter voter;
         char endpoint[RAFT_ENDPOINT_MAX];
@@ -261,51 +244,21 @@ static struct link_rules front_rules = {
     .process = "consensus", .handlers = front_handlers, .down = on_front_down};
 static const struct peerlink_rules peer_rules = {on_peer, on_peer_reply, on_peer_down};
 
-static enum err open_core(struct consensus *self)
-{
-    struct raft_voter voters[OPTION_LIST_MAX];
-    char endpoints[OPTION_LIST_MAX][RAFT_ENDPOINT_MAX];
-    struct raft_options core = {
-        .node = self->keys.node_id,
-        .endpoint = self->advertise,
-        .voters = voters,
-        .voter_count = self->members.count,
-        .expect = (uint32_t)self->expect,
-        .heartbeat_ms = self->heartbeat_ms,
-        .election_min_ms = self->election_min_ms,
-        .election_max_ms = self->election_max_ms,
-        .catchup_rate = self->catchup_rate * 1000000,
-        .catchup_entries = self->catchup_entries,
-        .seed = chance_u64(),
-        .history = chance_u64(),
-    };
-    for (uint32_t i = 0; i < self->members.count; i++) {
-        if (hint_parse(SPAN_TEXT(self->members.at[i]), &voters[i], endpoints[i]) != ERR_NONE) {
-            fprintf(stderr, "consensus/member: '%s' is not 'ENDPOINT PUBLICKEY'\n",
-                    self->members.at[i]);
-            return ERR_CONFIG;
-        }
-    }
-    memcpy(core.key, self->keys.public_key, KEY_SIZE);
-    chance_fill(core.cluster, sizeof core.cluster);
-    enum err err = raft_open(&self->raft, &core, clock_now_ms());
-    if (err != ERR_NONE)
-        fprintf(stderr, "changeagent-consensus: consensus/%s\n",
-                raft_wrong_option(self->raft, &core));
-    return err;
-}
-
 static enum err consensus_open(void *owner)
 {
     struct consensus *self = owner;
     struct service_base *base = &self->base;
     char front[128], listen[PEERLINK_ENDPOINT_MAX];
     base->loop.now_ms = clock_now_ms();
-    self->advertise = self->advertise != NULL ? self->advertise : self->listen;
+    if (self->setup.probe) {
+        loop_stop(&base->loop, EXIT_DONE);
+        return hint_probe(&self->setup.members);
+    }
     front_rules.life = base->life;
     TRY(keys_open(&self->keys, base->data));
-    TRY(open_core(self));
-    TRY(peerlink_open(&self->peers, &base->loop, base->context, &self->keys, self->listen,
+    TRY(setup_settle(&self->setup, self->keys.public_key));
+    TRY(setup_open_core((struct setup_head *)self, &self->keys, &self->raft));
+    TRY(peerlink_open(&self->peers, &base->loop, base->context, &self->keys, self->setup.listen,
                       &peer_rules, self));
     contacts_connect(&self->contacts, self->raft, &self->peers);
     self->handover = (struct handover){.raft = self->raft,
@@ -314,7 +267,7 @@ static enum err consensus_open(void *owner)
                                        .input = on_handover,
                                        .owner = self};
     mending_open(&self->mending, self->raft, &self->peers, &self->disk.keeper, &base->loop);
-    claims_open(&self->claims, self->raft, &self->peers, base, self->advertise);
+    claims_open(&self->claims, self->raft, &self->peers, base, setup_place(&self->setup));
     TRY(service_ipc(base, "consensus.ipc", front));
     TRY(link_bind(&self->front, &base->loop, base->context, front, &front_rules, self));
     TRY(disk_open(&self->disk, base, on_disk, self));
@@ -340,7 +293,7 @@ const struct service consensus_service = {
     .name = "consensus",
     .about = "decides the order of changes with the other servers",
     .size = sizeof(struct consensus),
-    .options = options,
+    .options = setup_options,
     .open = consensus_open,
     .close = consensus_close,
     .stop = consensus_stop,

@@ -50,11 +50,14 @@ static void stay_outside(struct raft *raft, const char *why)
     state_complain(raft, "this node is no voter: %s", why);
 }
 
+static const char waits_to_join[] =
+    "this node founds nothing: start it with --join tcp://HOST:PORT, or clear its directory and "
+    "found a cluster with `changeagent node init`";
+
 static void wait_to_join(struct raft *raft)
 {
     raft->role = ROLE_OUTSIDE;
-    raft->outside =
-        raft->may_vote ? "this node founds nothing; a cluster must add it" : standing_damaged;
+    raft->outside = raft->may_vote ? waits_to_join : standing_damaged;
 }
 
 static void load_configs(struct raft *raft)

@@ -194,6 +194,9 @@ struct raft_status {
  */
 void raft_status(const struct raft *raft, struct raft_status *status);
 
+/* Of the data directory; 0: storage has not told yet. */
+uint64_t raft_incarnation(const struct raft *raft);
+
 const char *raft_role_name(enum raft_role role);
 
 /* The invariants of the core; raft_step calls it after every step, in production too. */

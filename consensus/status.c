@@ -92,6 +92,11 @@ int raft_slot_of(const struct raft *raft, const uint8_t key[RAFT_KEY_SIZE])
     return peers_find(&raft->peers, key);
 }
 
+uint64_t raft_incarnation(const struct raft *raft)
+{
+    return raft->incarnation;
+}
+
 const char *raft_role_name(enum raft_role role)
 {
     return role_names[role];

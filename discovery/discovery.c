@@ -2,20 +2,28 @@
 #include "discovery/discovery.h"
 
 #include "common/log.h"
+#include "common/probe.h"
 #include "discovery/roster.h"
 #include "discovery/source_file.h"
+#include "discovery/source_join.h"
 #include "discovery/source_static.h"
 #include "protocol/link.h"
+
+#include <stdio.h>
+
+enum { PROBE_MS = 500 };
 
 struct discovery {
     struct service_base base;
     struct option_list member;
     const char *file;
     uint64_t look_ms;
+    bool probe;
     struct link consensus;
     struct link_rules rules;
     struct roster roster;
     struct source_file watched;
+    struct source_join join;
 };
 
 static void send_hints(struct discovery *discovery)
@@ -68,14 +76,50 @@ static void look_at_file(void *owner)
              kv_u64("hints", discovery->roster.hints.count), kv_u64("dropped", dropped));
 }
 
+/* Before a cluster is founded: nobody may be where servers are said to be. */
+static enum err probe(struct discovery *discovery)
+{
+    const struct roster_list *hints = &discovery->roster.hints;
+    for (uint32_t i = 0; i < hints->count; i++) {
+        char endpoint[SIGHTING_MAX + 1];
+        snprintf(endpoint, sizeof endpoint, "%.*s", (int)hints->at[i].endpoint_size,
+                 hints->at[i].text);
+        if (!probe_answers(endpoint, PROBE_MS))
+            continue;
+        log_error("init_refused", kv_text("answers", endpoint),
+                  kv_text("advice", "a server is there already: join its cluster with --join, or "
+                                    "take it off the list"));
+        return ERR_CONFIG;
+    }
+    loop_stop(&discovery->base.loop, EXIT_DONE);
+    return ERR_NONE;
+}
+
 static void on_up(void *owner, uint32_t neighbour)
 {
     step(owner, ROSTER_LINK_UP, SOURCE_STATIC, NULL);
 }
 
+static void on_learned(void *owner)
+{
+    struct discovery *discovery = owner;
+    const struct joining *joining = &discovery->join.joining;
+    if (joining->state == JOINING_UNKNOWN) {
+        send_hints(discovery);
+        return;
+    }
+    step(discovery, ROSTER_ROUND, SOURCE_JOIN, NULL);
+    for (uint32_t i = 0; i < joining->member_count; i++)
+        step(discovery, ROSTER_SIGHTED, SOURCE_JOIN, &joining->members[i]);
+    step(discovery, ROSTER_DONE, SOURCE_JOIN, NULL);
+}
+
 static enum err on_hinted(void *owner, uint32_t neighbour, const struct message *message)
 {
+    struct discovery *discovery = owner;
     log_info("hints_taken", kv_u64("in_use", message->hinted.count));
+    if (discovery->base.join != NULL)
+        source_join_know(&discovery->join, &message->hinted);
     return ERR_NONE;
 }
 
@@ -95,8 +139,12 @@ static enum err discovery_open(void *self)
         loop_add_timer(&base->loop, discovery->look_ms, discovery->look_ms, look_at_file,
                        discovery);
     }
+    if (discovery->probe)
+        return probe(discovery);
     discovery->rules = (struct link_rules){
         .process = "discovery", .handlers = handlers, .up = on_up, .life = base->life};
+    if (base->join != NULL)
+        TRY(source_join_open(&discovery->join, base, on_learned, discovery));
     TRY(service_ipc(base, "consensus.ipc", endpoint));
     return link_connect(&discovery->consensus, &base->loop, base->context, endpoint,
                         &discovery->rules, discovery);
@@ -107,6 +155,7 @@ static void discovery_close(void *self)
     struct discovery *discovery = self;
     link_close(&discovery->consensus);
     source_file_close(&discovery->watched);
+    source_join_close(&discovery->join);
 }
 
 static const struct option options[] = {
@@ -116,6 +165,8 @@ static const struct option options[] = {
      "a watched file with one such server a line; may be missing and be filled later"},
     {"discovery", "look_ms", OPTION_U64, offsetof(struct discovery, look_ms), "500", 10, 3600000,
      "how often the file is looked at"},
+    {"discovery", "probe", OPTION_FLAG, offsetof(struct discovery, probe), "no", 0, 0,
+     "set by the supervisor: only look whether a server answers, and end"},
     OPTION_END,
 };
 

@@ -7,7 +7,7 @@
 #include "common/bytes.h"
 
 /* Static entries first: where two sources see the same endpoint, the lower one counts. */
-enum source { SOURCE_STATIC, SOURCE_FILE, SOURCE_COUNT };
+enum source { SOURCE_STATIC, SOURCE_FILE, SOURCE_JOIN, SOURCE_COUNT };
 
 enum { SIGHTING_MAX = 255 };
 

@@ -13,6 +13,7 @@ enum {
     HEARTBEAT_MS = 1000,
     HEARTBEAT_TIMEOUT_MS = 3000,
     RECONNECT_MS = 20,
+    HANDSHAKE_MS = 1000, /* who does not let us in yet says nothing: we try again */
     RECONNECT_MAX_MS = 500,
     LISTEN_MAX = 16,
 };
@@ -162,6 +163,7 @@ static enum err connect_peer(struct peerlink *link, struct peerlink_peer *peer)
         return ERR_SYSTEM;
     set_common(peer->socket);
     set_int(peer->socket, ZMQ_IMMEDIATE, 1);
+    set_int(peer->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
     set_int(peer->socket, ZMQ_RECONNECT_IVL, RECONNECT_MS);
     set_int(peer->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
     int rc = zmq_setsockopt(peer->socket, ZMQ_CURVE_SERVERKEY, peer->key, KEY_SIZE);

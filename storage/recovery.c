@@ -86,8 +86,7 @@ static void compare_copy(struct inquiry *inquiry)
     bool has_past = inquiry->had_copy || recovery->logdir.count > 0;
     if (!inquiry->had_ballot && has_past)
         inquiry_blame(inquiry, "the ballot is missing");
-    else if (inquiry->had_copy && inquiry->copy != recovery->ballot.incarnation &&
-             ballot_may_vote(&recovery->ballot))
+    else if (inquiry->had_copy && inquiry->copy != recovery->ballot.incarnation)
         inquiry_blame(inquiry, "the directory was copied or restored");
 }
 

@@ -15,7 +15,8 @@ static const char about[] =
     "what dies.\n  changeagentd --data DIR              a node on its own, on loopback\n"
     "  changeagentd --config FILE           a node as the file says\n"
     "  changeagentd --data DIR --show-key   makes the identity if missing, prints node id and "
-    "public key";
+    "public key\n  changeagentd --data DIR --init       founds a cluster of one, and ends\n"
+    "  changeagentd --data DIR --join tcp://HOST:PORT   joins the cluster that answers there";
 
 #define NODE(name, kind, preset, sentence)                                           \
     {                                                                                \
@@ -31,6 +32,7 @@ static const struct option node_options[] = {
     NODE(data, OPTION_TEXT, "changeagent-data", "data directory"),
     NODE(run_dir, OPTION_TEXT, NULL, "directory of the ipc sockets; default DATA/run"),
     NODE(name, OPTION_TEXT, "node", "name of this node, for people"),
+    NODE(join, OPTION_ENDPOINT, NULL, "where a node of the cluster to be joined answers clients"),
     NODE(log_level, OPTION_TEXT, "info", "error, warn, info or debug"),
     OPTION_END,
 };
@@ -78,7 +80,7 @@ static enum err find_programs(char *dir, size_t size)
     return ERR_NONE;
 }
 
-/* --show-key stands alone, and --config is wanted here too, to pass it on. What is left
+/* --show-key and --init stand alone, and --config is wanted here too, to pass it on. What is left
  * is for options_read. */
 static int take_own_flags(struct settings *settings, int argc, char **argv)
 {
@@ -86,6 +88,10 @@ static int take_own_flags(struct settings *settings, int argc, char **argv)
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--show-key") == 0) {
             settings->show_key = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--init") == 0) {
+            settings->init = true;
             continue;
         }
         if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
@@ -104,19 +110,33 @@ enum err settings_read(struct settings *settings, int argc, char **argv)
     if (settings->log_level == NULL) /* --help: nothing was read */
         return ERR_NONE;
     TRY(open_log(settings->log_level));
+    if (settings->init && settings->join != NULL) {
+        fprintf(stderr, "changeagentd: --init founds a cluster, --join joins one: choose\n");
+        return ERR_CONFIG;
+    }
     TRY(find_programs(settings->bin_dir, sizeof settings->bin_dir));
     if (!settings->done && !settings->show_key)
         options_log(tables, settings);
     return ERR_NONE;
 }
 
-static enum err check_program(const struct settings *settings, const char *name)
+/* Runs a program of ours with the file and one more flag. */
+static enum err run_program(const struct settings *settings, const char *name, const char *flag,
+                            const char *value, int *code)
 {
-    char program[PATH_MAX + 64], check[] = "--check-config", config[] = "--config", path[PATH_MAX];
-    int code = 0;
+    char program[PATH_MAX + 64], config[] = "--config", path[PATH_MAX], words[2][32];
     snprintf(program, sizeof program, "%s/changeagent-%s", settings->bin_dir, name);
     snprintf(path, sizeof path, "%s", settings->config);
-    TRY(child_run((char *[]){program, check, config, path, NULL}, &code));
+    snprintf(words[0], sizeof words[0], "%s", flag);
+    snprintf(words[1], sizeof words[1], "%s", value != NULL ? value : "");
+    return child_run(
+        (char *[]){program, config, path, words[0], value != NULL ? words[1] : NULL, NULL}, code);
+}
+
+static enum err check_program(const struct settings *settings, const char *name)
+{
+    int code = 0;
+    TRY(run_program(settings, name, "--check-config", NULL, &code));
     if (code == EXIT_DONE)
         return ERR_NONE;
     log_error("configuration_refused", kv_text("by", name), kv_u64("code", (uint64_t)code));
@@ -133,4 +153,16 @@ enum err settings_check_programs(const struct settings *settings, const char *co
             worst = err;
     }
     return worst;
+}
+
+enum err settings_probe(const struct settings *settings)
+{
+    static const char *const names[] = {"consensus", "discovery"};
+    for (uint32_t i = 0; settings->config != NULL && i < COUNT_OF(names); i++) {
+        int code = 0;
+        TRY(run_program(settings, names[i], "--probe", "yes", &code));
+        if (code != EXIT_DONE)
+            return code == EXIT_CONFIG ? ERR_CONFIG : ERR_SYSTEM;
+    }
+    return ERR_NONE;
 }

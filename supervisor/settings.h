@@ -12,10 +12,11 @@ struct settings {
     const char *data, *run_dir, *name, *log_level;
     struct restart_rules rules;
     uint64_t lock_wait_ms;
-    bool place;             /* a copy of the directory is told by its inodes */
-    const char *config;     /* path of the file; NULL: none */
-    bool show_key, done;    /* done: --help or --check-config, nothing is to be started */
-    char bin_dir[PATH_MAX]; /* where the programs are: beside our own */
+    bool place;         /* a copy of the directory is told by its inodes */
+    const char *join;   /* client endpoint of a node of the cluster to be joined; NULL: none */
+    const char *config; /* path of the file; NULL: none */
+    bool show_key, init, done; /* done: --help or --check-config, nothing is to be started */
+    char bin_dir[PATH_MAX];    /* where the programs are: beside our own */
 };
 
 /* Reads flags and file, and opens the log.
@@ -26,5 +27,9 @@ MUST_USE enum err settings_read(struct settings *settings, int argc, char **argv
  * ERR_CONFIG: at least one complained.  ERR_SYSTEM: one could not be run. */
 MUST_USE enum err settings_check_programs(const struct settings *settings, const char *const *names,
                                           uint32_t count);
+
+/* Before a founding: does a server answer where the file says that servers are?
+ * ERR_CONFIG: one does, and the log says which.  ERR_SYSTEM: it could not be asked. */
+MUST_USE enum err settings_probe(const struct settings *settings);
 
 #endif

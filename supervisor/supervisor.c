@@ -5,7 +5,9 @@
 #include "common/log.h"
 #include "common/service.h"
 #include "supervisor/child.h"
+#include "supervisor/founding.h"
 #include "supervisor/identity.h"
+#include "supervisor/leftover.h"
 #include "supervisor/pidfile.h"
 #include "supervisor/place.h"
 #include "supervisor/settings.h"
@@ -13,10 +15,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -28,10 +28,11 @@ static const char *const names[] = {"storage", "consensus", "discovery", "api"};
 
 enum {
     STORAGE = 0,
+    CONSENSUS = 1,
     CHILDREN = COUNT_OF(names),
     TICK_MS = 1000,
-    LEFTOVER_WAIT_MS = 5000,
-    HIGH_FD = 16
+    HIGH_FD = 16,
+    ARGV_MAX = 24,
 };
 
 struct supervisor;
@@ -53,6 +54,7 @@ struct supervisor {
     uint32_t timer;
     int signal_fd, life_read_fd, life_write_fd; /* the write end lives as long as we do */
     bool signalled;                             /* asked to end while it waited for the lock */
+    struct founding founding;
 };
 
 static void step(struct supervisor *supervisor, enum restart_input_kind kind, uint32_t slot,
@@ -74,33 +76,6 @@ static void note_process(struct supervisor *supervisor, uint32_t slot, pid_t pid
     write_pidfile(supervisor);
 }
 
-static void kill_leftover(const struct pidfile_process *process)
-{
-    uint64_t until_ms = clock_now_ms() + LEFTOVER_WAIT_MS / 2;
-    while (pidfile_runs(process) && clock_now_ms() < until_ms)
-        poll(NULL, 0, 20); /* it was told to die with its supervisor: let it finish its write */
-    if (!pidfile_runs(process))
-        return;
-    log_warn("leftover_killed", kv_u64("pid", (uint64_t)process->pid));
-    int pidfd = pidfd_open(process->pid, 0);
-    if (pidfd >= 0 && pidfile_runs(process)) /* asked again: now the number is pinned */
-        pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
-    if (pidfd >= 0)
-        close(pidfd);
-    until_ms = clock_now_ms() + LEFTOVER_WAIT_MS;
-    while (pidfile_runs(process) && clock_now_ms() < until_ms)
-        poll(NULL, 0, 20);
-}
-
-/* We hold the lock, so the supervisor of these is gone; two storages must never meet. */
-static void clear_leftovers(const struct supervisor *supervisor)
-{
-    struct pidfile old = {0};
-    pidfile_read(&old, supervisor->pidfile_path);
-    for (uint32_t i = 0; i < old.child_count; i++)
-        kill_leftover(&old.children[i]);
-}
-
 /* ---- children ------------------------------------------------------------------------------- */
 
 static void on_line(void *owner, struct child *child, const char *line)
@@ -119,6 +94,8 @@ static void on_line(void *owner, struct child *child, const char *line)
     } else if (sscanf(line, "announce %15s %255s", key, value) != 2 ||
                !pidfile_place(&supervisor->pidfile, key, value)) {
         log_warn("line_not_understood", kv_text("child", names[self->slot]), kv_text("line", line));
+    } else if (founding_hears(&supervisor->founding, key, value)) {
+        step(supervisor, RESTART_STOP, 0, 0);
     }
 }
 
@@ -128,29 +105,46 @@ static uint32_t on_pipe(void *owner)
     return child_read(&self->child, on_line, self);
 }
 
-static void spawn(struct supervisor *supervisor, uint32_t slot)
+/* What every child is told, and what only some are; ends with NULL. */
+static void fill_argv(struct supervisor *supervisor, uint32_t slot, const char *argv[ARGV_MAX])
 {
+    static char program[PATH_MAX + 64], ready_fd[16], parent_fd[16], own_pid[16];
     const struct settings *settings = &supervisor->settings;
-    struct supervised *self = &supervisor->children[slot];
-    char program[PATH_MAX + 64], ready_fd[16], parent_fd[16];
-    char *argv[16];
+    const char *const flags[][2] = {
+        {"--data", supervisor->identity.data},
+        {"--run-dir", supervisor->identity.run_dir},
+        {"--name", settings->name},
+        {"--log-level", settings->log_level},
+        {"--ready-fd", ready_fd},
+        {"--parent-fd", parent_fd},
+        {"--config", settings->config},
+        {"--join", settings->join},
+        {"--found", settings->init && slot == CONSENSUS ? own_pid : NULL},
+    };
     uint32_t count = 0;
-    const char *const flags[] = {"--data",      supervisor->identity.data,
-                                 "--run-dir",   supervisor->identity.run_dir,
-                                 "--name",      settings->name,
-                                 "--log-level", settings->log_level,
-                                 "--ready-fd",  ready_fd,
-                                 "--parent-fd", parent_fd,
-                                 "--config",    settings->config};
     snprintf(program, sizeof program, "%s/changeagent-%s", settings->bin_dir, names[slot]);
     snprintf(ready_fd, sizeof ready_fd, "%d", CHILD_READY_FD);
     snprintf(parent_fd, sizeof parent_fd, "%d", CHILD_PARENT_FD);
+    snprintf(own_pid, sizeof own_pid, "%d", (int)getpid());
     argv[count++] = program;
-    uint32_t flag_count = settings->config != NULL ? COUNT_OF(flags) : COUNT_OF(flags) - 2;
-    for (uint32_t i = 0; i < flag_count; i++)
-        memcpy(&argv[count++], &flags[i], sizeof flags[i]); /* argv is char * for history's sake */
+    for (uint32_t i = 0; i < COUNT_OF(flags); i++) {
+        if (flags[i][1] == NULL)
+            continue;
+        argv[count++] = flags[i][0];
+        argv[count++] = flags[i][1];
+    }
+    assert(count < ARGV_MAX);
     argv[count] = NULL;
-    if (child_spawn(&self->child, argv, supervisor->life_read_fd) != ERR_NONE) {
+}
+
+static void spawn(struct supervisor *supervisor, uint32_t slot)
+{
+    struct supervised *self = &supervisor->children[slot];
+    const char *argv[ARGV_MAX];
+    char *given[ARGV_MAX];
+    fill_argv(supervisor, slot, argv);
+    memcpy(given, argv, sizeof given); /* argv is char * for history's sake */
+    if (child_spawn(&self->child, given, supervisor->life_read_fd) != ERR_NONE) {
         child_close(&self->child);
         step(supervisor, RESTART_DIED, slot, EXIT_RETRY);
         return;
@@ -234,7 +228,10 @@ static void step(struct supervisor *supervisor, enum restart_input_kind kind, ui
 
 static void on_timer(void *owner)
 {
-    step(owner, RESTART_TICK, 0, 0);
+    struct supervisor *supervisor = owner;
+    step(supervisor, RESTART_TICK, 0, 0);
+    if (founding_is_late(&supervisor->founding))
+        step(supervisor, RESTART_STOP, 0, 0);
 }
 
 /* ---- signals -------------------------------------------------------------------------------- */
@@ -323,9 +320,13 @@ static enum err open_node(struct supervisor *supervisor)
     TRY(settings_check_programs(&supervisor->settings, names, CHILDREN));
     TRY(open_signals(supervisor));
     TRY(lock_directory(supervisor));
+    if (supervisor->settings.init) {
+        TRY(founding_begin(&supervisor->founding, supervisor->identity.data));
+        TRY(settings_probe(&supervisor->settings));
+    }
     snprintf(supervisor->pidfile_path, sizeof supervisor->pidfile_path, "%s/run/pids.json",
              supervisor->identity.data);
-    clear_leftovers(supervisor);
+    leftover_clear(supervisor->pidfile_path);
     TRY(identity_make_run_dir(&supervisor->identity, supervisor->settings.run_dir));
     TRY(identity_keys(&supervisor->identity));
     if (supervisor->settings.place)
@@ -349,7 +350,7 @@ static int run_node(struct supervisor *supervisor)
         return service_exit_code(err);
     }
     step(supervisor, RESTART_BEGIN, 0, 0);
-    int code = loop_run(&supervisor->loop);
+    int code = founding_code(&supervisor->founding, loop_run(&supervisor->loop));
     unlink(supervisor->pidfile_path);
     log_info("ended", kv_u64("code", (uint64_t)code));
     return code;

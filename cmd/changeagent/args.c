@@ -69,6 +69,8 @@ static const struct flag flags[] = {
     {"--public-key", NULL, FLAG_TEXT, AT(public_key), 0, "Z85", "CURVE: own public key"},
     {"--secret-key-file", NULL, FLAG_TEXT, AT(secret_key), 0, "PATH",
      "CURVE: file with the own secret key, 40 characters of Z85"},
+    {"--data", NULL, FLAG_TEXT, AT(data), 0, "DIR", "node init: data directory"},
+    {"--config", NULL, FLAG_TEXT, AT(config), 0, "FILE", "node init: settings of the node"},
     {"--verbose", "-v", FLAG_YES, AT(verbose), 0, NULL, "say on stderr what the library does"},
     {"--help", "-h", FLAG_YES, AT(help), 0, NULL, "this"},
 };

@@ -30,7 +30,7 @@ struct args_list {
 struct args {
     const char *program_verb;
     struct args_list endpoints, tags, headers; /* headers: "name=value" as given */
-    const char *output_name, *key, *ctype, *file, *cursor, *before, *pids;
+    const char *output_name, *key, *ctype, *file, *cursor, *before, *pids, *data, *config;
     const char *server_key, *public_key, *secret_key;
     uint64_t timeout_ms, type, since, limit, block_ms, count, id;
     uint64_t outstanding, size, tag_per_put, seconds, warm, rate, connections, distinct_tags;

@@ -2,6 +2,7 @@
 #include "cmd/changeagent/backup.h"
 #include "cmd/changeagent/catchup.h"
 #include "cmd/changeagent/print.h"
+#include "cmd/changeagent/program.h"
 #include "cmd/changeagent/verbs.h"
 
 #include "common/clock.h"
@@ -118,6 +119,24 @@ static int is_ready(struct ca *ca, const struct args *args, int slot)
     return ready ? EXIT_OK : EXIT_REFUSED;
 }
 
+/* Founding is no ask to a running node: the supervisor does it, and ends. */
+static int found(const struct args *args)
+{
+    const char *words[8] = {"--init"};
+    uint32_t count = 1;
+    if (args->word_count > 1 || (args->data == NULL && args->config == NULL))
+        return usage("node init --data DIR, or --config FILE that names it");
+    if (args->data != NULL) {
+        words[count++] = "--data";
+        words[count++] = args->data;
+    }
+    if (args->config != NULL) {
+        words[count++] = "--config";
+        words[count++] = args->config;
+    }
+    return program_become("changeagentd", words);
+}
+
 static int act(struct ca *ca, const struct args *args, int slot)
 {
     const char *action = args->words[0];
@@ -154,10 +173,11 @@ int verb_node(const struct args *args)
     struct ca *ca;
     if (args->word_count > 0 && strcmp(args->words[0], "backup") == 0)
         return back_up(args);
+    if (args->word_count > 0 && strcmp(args->words[0], "init") == 0)
+        return found(args);
     if (args->word_count < 1 || args->word_count > 2 || !is_action(args->words[0]))
         return usage("node drain|undrain|ready|catchup [NODE]: NODE is a name, an id or an "
-                     "endpoint; or node "
-                     "backup DIR");
+                     "endpoint; or node init, or node backup DIR");
     if (args->word_count == 1 && args->endpoints.count != 1)
         return usage("several endpoints are given: say which node is meant");
     if ((args->word_count == 1 ? args_open(args, NULL, &ca) : open_patient(args, &ca)) != CA_OK)

@@ -24,8 +24,9 @@ static const struct verb verbs[] = {
     {"leader", verb_leader, "leader transfer [NODE]: let another node lead",
      "changeagent leader transfer n2"},
     {"node", verb_node,
-     "node drain|undrain|ready [NODE]: keep a node from leading, end that, ask for its health; "
-     "node catchup [NODE]: show how far it is until it has all; node backup DIR: write a snapshot",
+     "node init: found a cluster of one in an empty directory; node drain|undrain|ready [NODE]: "
+     "keep a node from leading, end that, ask for its health; node catchup [NODE]: show how far it "
+     "is until it has all; node backup DIR: write a snapshot",
      "changeagent node drain n1"},
     {"member", verb_member,
      "member list|add|remove|set|promote|cancel: who belongs to the cluster; several joined by and",

@@ -1,32 +1,19 @@
 /* offline.c - the verbs verify and salvage: changeagent-storage does them, because it alone knows
  * the files; a dump that is damaged is salvaged here (mend.h). */
 #include "cmd/changeagent/mend.h"
+#include "cmd/changeagent/program.h"
 #include "cmd/changeagent/verbs.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The program beside this one takes over; it gives the exit code. */
 static int become_storage(const char *verb, const char *path)
 {
-    char self[PATH_MAX], program[PATH_MAX + 32];
-    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (size < 0) {
-        fprintf(stderr, "changeagent: %s: /proc/self/exe: %s\n", verb, strerror(errno));
-        return EXIT_SYSTEM;
-    }
-    self[size] = '\0';
-    snprintf(program, sizeof program, "%s/changeagent-storage", dirname(self));
-    char *const argv[] = {program, (char *)(uintptr_t)verb, (char *)(uintptr_t)path, NULL};
-    execv(program, argv);
-    fprintf(stderr, "changeagent: %s: %s: %s; it belongs beside this program\n", verb, program,
-            strerror(errno));
-    return EXIT_SYSTEM;
+    return program_become("changeagent-storage", (const char *const[]){verb, path, NULL});
 }
 
 /* Exactly one word, and something is there. */

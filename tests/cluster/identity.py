@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import time
 
-from harness import (check, log_of, put_until_done, status, tool, wait_for, wait_leader)
+from harness import (Skipped, check, log_of, put_until_done, status, tool, wait_for, wait_leader)
 
 SILENT_S = 3  # several election timeouts in which nothing may happen
 
@@ -43,6 +43,12 @@ def refused(house, node):
     return code, log_of(node)
 
 
+def only_long(house):
+    """What the unit tests of place.c, recovery.c and joining.c show too has its time in the long run."""
+    if not house.long:
+        raise Skipped("shown by place_test; with real nodes in cluster-long")
+
+
 def outside(node):
     return (status(node) or {}).get("role") == "outside"
 
@@ -53,7 +59,7 @@ def test_a_clone_of_a_living_node_is_refused_and_names_both(house):
     load.wait_progress()
     follower = next(node for node in cluster.nodes if node is not wait_leader(cluster.nodes))
     # The second clone is what a snapshot of its disk would be: nothing in the directory tells it from the original.
-    for settings in (None, {"supervisor": {"place": "no"}}):
+    for settings in (None, {"supervisor": {"place": "no"}})[house.times(1, 0):]:
         clone = clone_of(house, cluster, follower, settings)
         leader = wait_leader(cluster.nodes)
         term = status(leader)["term"]
@@ -101,9 +107,18 @@ def test_a_copied_directory_does_not_vote(house):
     wait_leader([cluster.nodes[0], third])
     put_until_done(third.places()["api"], "the other two go on")
     check(outside(copied), "it came in by itself")
+    copied.stop()  # what an operator does then
+    cluster.write_config(copied, cluster.members(), {"node": {"name": copied.name, "data": copied.data,
+                                                              "join": third.places()["api"]}})
+    copied.start()
+    wait_for("it to be admitted again", 20, lambda: (status(copied) or {}).get("role") == "follower", every=0.05)
+    cluster.nodes[0].kill()  # now its vote is needed
+    wait_leader([copied, third])
+    put_until_done(copied.places()["api"], "the third one may go")
 
 
 def test_an_older_copy_put_back_does_not_vote(house):
+    only_long(house)
     cluster = house.cluster()
     api = cluster.nodes[0].places()["api"]
     put_until_done(api, "in the copy")
@@ -128,6 +143,7 @@ def test_an_older_copy_put_back_does_not_vote(house):
 
 
 def test_swapped_directories_do_not_vote(house):
+    only_long(house)
     cluster = house.cluster()
     put_until_done(cluster.nodes[0].places()["api"], "before")
     cluster.down()

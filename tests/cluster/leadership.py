@@ -38,7 +38,7 @@ def test_sigterm_of_the_leader_hands_over_without_a_failed_write(house):
     house.follow(cluster.nodes)
     load.wait_progress()
     windows, took, terms = [], [], []
-    for _ in range(house.times(3, 20)):
+    for _ in range(house.times(2, 20)):
         leader = wait_leader(cluster.nodes)
         all_ready(cluster.nodes)
         terms.append(status(leader)["term"])
