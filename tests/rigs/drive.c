@@ -201,11 +201,13 @@ static enum err on_stored(void *owner, uint32_t neighbour, const struct message 
 {
     struct drive *drive = owner;
     const struct message_stored *stored = &message->stored;
-    if (stored->life != drive->life || stored->term != drive->term)
+    if (stored->life != drive->life)
+        return ERR_NONE;
+    drive->answered = stored->ticket; /* also of a term that has passed: it is in flight no more */
+    if (stored->term != drive->term)
         return ERR_NONE;
     hold(drive, stored->last_index <= drive->last, "more is stored than sent", stored->last_index,
          drive->last);
-    drive->answered = stored->ticket;
     if (stored->last_index > drive->acked)
         drive->acked = stored->last_index;
     return ERR_NONE;
