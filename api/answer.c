@@ -160,11 +160,11 @@ void answer_status(const struct standing *standing, const char *name, struct ans
 }
 
 /* An array around the rows, which storage encoded. */
-static struct span wrap_rows(const struct message_page *page, struct answer_texts *texts)
+static struct span wrap_rows(uint64_t count, struct span rows, struct answer_texts *texts)
 {
     bytes_clear(&texts->bytes);
-    wire_pack_array(&texts->bytes, (uint32_t)page->count);
-    bytes_append_span(&texts->bytes, page->rows);
+    wire_pack_array(&texts->bytes, (uint32_t)count);
+    bytes_append_span(&texts->bytes, rows);
     return bytes_span(&texts->bytes);
 }
 
@@ -175,7 +175,7 @@ static void answer_list(const struct standing *standing, const struct message_pa
     const uint8_t *prev = page->prev_hash.size == HASH_SIZE ? page->prev_hash.data : no_hash;
     *out = (struct message){.type = MESSAGE_LIST_IS};
     struct message_list_is *is = &out->list_is;
-    is->changes = wrap_rows(page, texts);
+    is->changes = wrap_rows(page->count, page->rows, texts);
     is->at_start = page->at_start;
     is->at_end = page->at_end;
     is->first_id = page->first_id;
@@ -183,6 +183,7 @@ static void answer_list(const struct standing *standing, const struct message_pa
     is->next = print_cursor(standing, page->next_id, next, texts->a);
     is->prev = print_cursor(standing, page->prev_id, prev, texts->b);
     is->scanned_to = page->scanned_to;
+    is->clock_error_ns = page->clock_error_ns;
     is->born = standing->ts;
 }
 
@@ -201,6 +202,29 @@ void answer_page(const struct standing *standing, enum message_type verb,
     } else {
         *out = (struct message){.type = MESSAGE_GET_IS};
         out->get_is.change = page->rows;
+        out->get_is.born = standing->ts;
+    }
+}
+
+void answer_keys(const struct standing *standing, enum message_type verb,
+                 const struct message_keys_are *keys, struct answer_texts *texts,
+                 struct message *out)
+{
+    if (keys->error.size > 0) {
+        enum err err = err_by_name((const char *)keys->error.data, keys->error.size);
+        answer_failed(standing, err, NULL, out);
+    } else if (verb == MESSAGE_SCAN) {
+        *out = (struct message){.type = MESSAGE_SCAN_IS};
+        out->scan_is.changes = wrap_rows(keys->count, keys->rows, texts);
+        out->scan_is.at_end = keys->at_end;
+        out->scan_is.next = keys->next;
+        out->scan_is.last_id = keys->last_id;
+        out->scan_is.born = standing->ts;
+    } else if (keys->count == 0) {
+        answer_failed(standing, ERR_NOT_FOUND, "the key has no change, or was deleted", out);
+    } else {
+        *out = (struct message){.type = MESSAGE_GET_IS};
+        out->get_is.change = keys->rows;
         out->get_is.born = standing->ts;
     }
 }

@@ -237,6 +237,7 @@ static void fill_event(struct message_event *event, uint64_t id, uint64_t ts,
     event->tags = change->tags;
     event->headers = change->headers;
     event->ctype = change->ctype;
+    event->delete = change->removes;
     event->hash = SPAN(hash, HASH_SIZE);
     event->data = change->data;
 }

@@ -18,6 +18,10 @@ void reads_ask(struct api *api, struct wait *wait)
     message.read.ticket = wait->ticket;
     if (wait->ask.has_since_hash)
         message.read.since_hash = SPAN(wait->ask.since_hash, HASH_SIZE);
+    if (wait->ask.by_key) {
+        message = (struct message){.type = MESSAGE_SCAN_KEYS, .scan_keys = wait->ask.keys};
+        message.scan_keys.ticket = wait->ticket;
+    }
     wait->state = WAIT_PAGE;
     wait->deadline_ms = now_ms(api) + READ_ANSWER_MS;
     if (link_send(&api->keeper, 0, &message) == ERR_NONE)
@@ -64,6 +68,16 @@ void reads_list(struct api *api, const struct door_route *route, const struct me
         api_refuse(api, route, message->request, refusal.err, refusal.detail);
     else
         begin(api, route, message->request, MESSAGE_LIST, &ask);
+}
+
+void reads_scan(struct api *api, const struct door_route *route, const struct message *message)
+{
+    struct request_read ask;
+    struct refusal refusal = request_scan(&api->standing, &message->scan, &ask);
+    if (refusal.err != ERR_NONE)
+        api_refuse(api, route, message->request, refusal.err, refusal.detail);
+    else
+        begin(api, route, message->request, MESSAGE_SCAN, &ask);
 }
 
 static void answer_head_now(struct api *api, const struct door_route *route, uint64_t request)
@@ -138,6 +152,19 @@ void reads_page(struct api *api, const struct message *message)
     answer_page(&api->standing, wait->verb, page, &api->texts, &answer);
     api_answer(api, &wait->route, wait->request, &answer);
     waits_remove(&api->waits, wait);
+}
+
+enum err reads_keys(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct api *api = owner;
+    struct wait *wait = waits_by_ticket(&api->waits, message->keys_are.ticket);
+    struct message answer;
+    if (wait == NULL || wait->state != WAIT_PAGE || !wait->ask.by_key)
+        return ERR_NONE;
+    answer_keys(&api->standing, wait->verb, &message->keys_are, &api->texts, &answer);
+    api_answer(api, &wait->route, wait->request, &answer);
+    waits_remove(&api->waits, wait);
+    return ERR_NONE;
 }
 
 void reads_effect(struct api *api, const struct effect *effect)

@@ -91,6 +91,8 @@ static struct refusal list_start(const struct standing *standing, const struct m
     bool backwards = list->before.size > 0;
     if (backwards && (list->cursor.size > 0 || list->now))
         return REFUSED(ERR_BAD_REQUEST, "before: goes with neither cursor nor now");
+    if (list->at_time > 0 && (backwards || list->last || list->until_time > 0))
+        return REFUSED(ERR_BAD_REQUEST, "at_time: goes with none of before, last, until_time");
     out->now = list->now;
     out->read.since = list->now ? standing->last_id : list->since;
     if (list->cursor.size == 0 && !backwards)
@@ -99,7 +101,7 @@ static struct refusal list_start(const struct standing *standing, const struct m
     if (refusal.err != ERR_NONE)
         return refusal;
     if (backwards) {
-        out->read.since = 0;
+        out->read.since = list->since;
         out->read.before = cursor.id > 0 ? cursor.id : 1;
         return ALLOWED;
     }
@@ -107,6 +109,36 @@ static struct refusal list_start(const struct standing *standing, const struct m
     out->has_since_hash = cursor.id > 0;
     memcpy(out->since_hash, cursor.hash, HASH_SIZE);
     return ALLOWED;
+}
+
+/* The page ends at a place that is known: nothing more can come. */
+static bool has_end(const struct message_list *list)
+{
+    return list->before.size > 0 || list->last || list->reverse || list->until > 0 ||
+           list->until_time > 0 || list->at_time > 0;
+}
+
+static struct refusal take_filter(const struct message_list *list, struct request_read *out)
+{
+    const char *detail = NULL;
+    struct filter filter = {&list->tags, &list->all_tags, &list->no_tags};
+    enum err err = filter_check(&filter, &detail);
+    out->read.tags = list->tags;
+    out->read.all_tags = list->all_tags;
+    out->read.no_tags = list->no_tags;
+    return REFUSED(err, detail);
+}
+
+static void take_range(const struct message_list *list, struct request_read *out)
+{
+    out->read.until = list->until;
+    out->read.since_time = list->since_time;
+    out->read.until_time = list->until_time;
+    out->read.at_time = list->at_time;
+    out->read.last = list->last;
+    out->read.reverse = list->reverse;
+    out->read.headers_only = list->headers_only;
+    out->read.latest = list->latest;
 }
 
 static struct refusal check_list_limits(const struct message_list *list)
@@ -117,6 +149,9 @@ static struct refusal check_list_limits(const struct message_list *list)
         return REFUSED(ERR_LIMIT, "bytes: at most 4194304");
     if (list->block_ms > REQUEST_BLOCK_MAX_MS)
         return REFUSED(ERR_LIMIT, "block_ms: at most 60000");
+    if (list->block_ms > 0 && has_end(list))
+        return REFUSED(ERR_BAD_REQUEST,
+                       "block_ms: goes with no end, for nothing can come before it");
     return ALLOWED;
 }
 
@@ -131,8 +166,10 @@ struct refusal request_list(const struct standing *standing, const struct messag
     *out = (struct request_read){.block_ms = list->block_ms};
     out->read.limit = list->limit != 0 ? list->limit : REQUEST_LIMIT_DEFAULT;
     out->read.bytes = list->bytes != 0 ? list->bytes : REQUEST_BYTES_DEFAULT;
-    out->read.tags = list->tags;
-    refusal = take_consistency(list->consistency, out);
+    take_range(list, out);
+    refusal = take_filter(list, out);
+    if (refusal.err == ERR_NONE)
+        refusal = take_consistency(list->consistency, out);
     if (refusal.err == ERR_NONE)
         refusal = list_start(standing, list, out);
     out->wait_for = list->min_id > out->read.since ? list->min_id : out->read.since;
@@ -145,12 +182,31 @@ struct refusal request_get(const struct standing *standing, const struct message
     struct refusal refusal = request_readable(standing);
     if (refusal.err != ERR_NONE)
         return refusal;
-    if (get->id == 0)
-        return REFUSED(ERR_BAD_REQUEST, "id: change ids start at 1");
-    *out = (struct request_read){.wait_for = get->min_id};
-    out->read = (struct message_read){
-        .since = get->id - 1, .limit = 1, .bytes = REQUEST_BYTES_MAX, .exact = true};
+    if ((get->id == 0) == (get->key.size == 0))
+        return REFUSED(ERR_BAD_REQUEST, "id or key, one of them; change ids start at 1");
+    *out = (struct request_read){.wait_for = get->min_id, .by_key = get->key.size > 0};
+    if (out->by_key)
+        out->keys = (struct message_scan_keys){.after = get->key, .limit = 1, .exact = true};
+    else
+        out->read = (struct message_read){
+            .since = get->id - 1, .limit = 1, .bytes = REQUEST_BYTES_MAX, .exact = true};
     return take_consistency(get->consistency, out);
+}
+
+struct refusal request_scan(const struct standing *standing, const struct message_scan *scan,
+                            struct request_read *out)
+{
+    struct refusal refusal = request_readable(standing);
+    if (refusal.err != ERR_NONE)
+        return refusal;
+    if (scan->limit > REQUEST_LIMIT_MAX)
+        return REFUSED(ERR_LIMIT, "limit: at most 10000 keys");
+    if (scan->bytes > REQUEST_BYTES_MAX)
+        return REFUSED(ERR_LIMIT, "bytes: at most 4194304");
+    *out = (struct request_read){.wait_for = scan->min_id, .by_key = true};
+    out->keys = (struct message_scan_keys){
+        .after = scan->after, .prefix = scan->prefix, .limit = scan->limit, .bytes = scan->bytes};
+    return take_consistency(scan->consistency, out);
 }
 
 struct refusal request_head(const struct standing *standing, const struct message_head *head,

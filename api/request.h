@@ -6,6 +6,7 @@
 #include "protocol/change.h"
 #include "protocol/cursor.h"
 #include "protocol/entry.h"
+#include "protocol/filter.h"
 #include "protocol/message.h"
 #include "protocol/settings.h"
 
@@ -52,13 +53,17 @@ struct request_read {
     bool has_since_hash;
     uint64_t wait_for, block_ms;
     bool linearizable; /* all that was acknowledged before the ask must be applied here first */
-    bool now;          /* since: the head of the moment it is read */
+    bool by_key;       /* `keys` in place of `read` */
+    struct message_scan_keys keys;
+    bool now; /* since: the head of the moment it is read */
 };
 
 struct refusal request_list(const struct standing *standing, const struct message_list *list,
                             struct request_read *out);
 struct refusal request_get(const struct standing *standing, const struct message_get *get,
                            struct request_read *out);
+struct refusal request_scan(const struct standing *standing, const struct message_scan *scan,
+                            struct request_read *out);
 struct refusal request_head(const struct standing *standing, const struct message_head *head,
                             struct request_read *out);
 

@@ -144,6 +144,8 @@ void backup_storage_lost(struct api *api);
 /* ---- reads.c ---- */
 void reads_get(struct api *api, const struct door_route *route, const struct message *message);
 void reads_list(struct api *api, const struct door_route *route, const struct message *message);
+void reads_scan(struct api *api, const struct door_route *route, const struct message *message);
+enum err reads_keys(void *owner, uint32_t neighbour, const struct message *message);
 void reads_head(struct api *api, const struct door_route *route, const struct message *message);
 void reads_status(struct api *api, const struct door_route *route, const struct message *message);
 void reads_settings(struct api *api, const struct door_route *route, const struct message *message);

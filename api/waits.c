@@ -3,15 +3,40 @@
 
 #include <assert.h>
 
-static void copy_tags(struct wait *wait, const struct texts *tags)
+static size_t size_of(const struct texts *texts)
 {
-    size_t offsets[TEXTS_MAX];
-    for (uint32_t i = 0; i < tags->count; i++) {
-        offsets[i] = wait->tags.size;
-        bytes_append_span(&wait->tags, tags->at[i]);
-    }
-    for (uint32_t i = 0; i < tags->count; i++)
-        wait->ask.read.tags.at[i] = SPAN(wait->tags.data + offsets[i], tags->at[i].size);
+    size_t size = 0;
+    for (uint32_t i = 0; i < texts->count; i++)
+        size += texts->at[i].size;
+    return size;
+}
+
+static void copy_text(struct wait *wait, struct span from, struct span *to)
+{
+    *to = SPAN(wait->texts.data + wait->texts.size, from.size);
+    bytes_append_span(&wait->texts, from);
+}
+
+static void copy_texts(struct wait *wait, const struct texts *from, struct texts *to)
+{
+    for (uint32_t i = 0; i < from->count; i++)
+        copy_text(wait, from->at[i], &to->at[i]);
+}
+
+/* Room for all of it first: what lies there must not move. */
+static void copy_ask(struct wait *wait, const struct request_read *ask)
+{
+    const struct message_read *read = &ask->read;
+    struct message_read *own = &wait->ask.read;
+    wait->ask = *ask;
+    bytes_reserve(&wait->texts, size_of(&read->tags) + size_of(&read->all_tags) +
+                                    size_of(&read->no_tags) + ask->keys.after.size +
+                                    ask->keys.prefix.size + 1);
+    copy_texts(wait, &read->tags, &own->tags);
+    copy_texts(wait, &read->all_tags, &own->all_tags);
+    copy_texts(wait, &read->no_tags, &own->no_tags);
+    copy_text(wait, ask->keys.after, &wait->ask.keys.after);
+    copy_text(wait, ask->keys.prefix, &wait->ask.keys.prefix);
 }
 
 enum err waits_add(struct waits *waits, const struct door_route *route, uint64_t request,
@@ -27,10 +52,8 @@ enum err waits_add(struct waits *waits, const struct door_route *route, uint64_t
     wait->request = request;
     wait->verb = verb;
     wait->ticket = ++waits->sequence * WAITS_MAX + slot;
-    if (ask != NULL) {
-        wait->ask = *ask;
-        copy_tags(wait, &ask->read.tags);
-    }
+    if (ask != NULL)
+        copy_ask(wait, ask);
     waits->slots[slot] = wait;
     waits->count++;
     if (slot >= waits->high)
@@ -47,7 +70,7 @@ void waits_remove(struct waits *waits, struct wait *wait)
     waits->count--;
     while (waits->high > 0 && waits->slots[waits->high - 1] == NULL)
         waits->high--;
-    bytes_close(&wait->tags);
+    bytes_close(&wait->texts);
     bytes_close(&wait->counted);
     bytes_close(&wait->tallied);
     bytes_free(wait);
@@ -66,15 +89,6 @@ struct wait *waits_by_ticket(struct waits *waits, uint64_t ticket)
     return wait != NULL && wait->ticket == ticket ? wait : NULL;
 }
 
-static bool shares_tag(const struct texts *wanted, const struct texts *tags)
-{
-    for (uint32_t i = 0; i < wanted->count; i++)
-        for (uint32_t j = 0; j < tags->count; j++)
-            if (span_equal(wanted->at[i], tags->at[j]))
-                return true;
-    return false;
-}
-
 bool waits_poll(const struct waits *waits)
 {
     for (uint32_t i = 0; waits->count > 0 && i < waits->high; i++)
@@ -85,17 +99,18 @@ bool waits_poll(const struct waits *waits)
 
 bool waits_matches(const struct wait *wait, const struct effect *effect)
 {
-    const struct texts *wanted = &wait->ask.read.tags;
+    const struct message_read *read = &wait->ask.read;
+    struct filter filter = {&read->tags, &read->all_tags, &read->no_tags};
     struct change_walk walk;
     struct change change;
     if (effect->err != ERR_NONE || effect->links.size == 0 ||
         effect->last_id <= wait->ask.read.since)
         return false;
-    if (wanted->count == 0 || effect->body.size == 0)
+    if (filter_is_empty(&filter) || effect->body.size == 0)
         return true;
     change_walk_begin(&walk, effect->body);
     while (change_walk_next(&walk, &change))
-        if (shares_tag(wanted, &change.tags))
+        if (filter_matches(&filter, &change.tags))
             return true;
     return false;
 }

@@ -27,8 +27,8 @@ struct wait {
     bool wants_index, index_known;
     uint64_t index_ticket, read_index; /* READ_INDEX: asked, told */
     uint64_t ticket, deadline_ms, poll_until_ms;
-    struct effect outcome;               /* PUT */
-    struct bytes tags, counted, tallied; /* owned: texts of ask.read.tags; counters of STATUS */
+    struct effect outcome;                /* PUT */
+    struct bytes texts, counted, tallied; /* owned: of ask.read; counters of STATUS */
     bool has_counted, has_tallied;
 };
 
@@ -53,8 +53,8 @@ struct wait *waits_by_ticket(struct waits *waits, uint64_t ticket);
 /* True if somebody waits for the first match. */
 bool waits_poll(const struct waits *waits);
 
-/* True if a change of this effect carries one of the tags asked for (or none was asked), or may:
- * the effect came without its changes. */
+/* True if a change of this effect is one of those asked for, or may be: the effect came without its
+ * changes. */
 bool waits_matches(const struct wait *wait, const struct effect *effect);
 
 #endif

@@ -85,6 +85,7 @@ struct ca_headers {
 struct ca_change {
     uint64_t type;
     const char *key;         /* NULL: none */
+    bool removes;            /* the key is gone from the collection; goes with a key */
     const char *ctype;       /* content type; NULL: none */
     const char *const *tags; /* tag_count texts */
     uint32_t tag_count;      /* at most 64 */
@@ -155,7 +156,8 @@ uint32_t ca_outstanding(const struct ca *ca); /* puts begun whose results were n
 /* One change. Everything is lent by the page or by the follower. */
 struct ca_row {
     uint64_t id, ts, type;
-    bool has_key;
+    bool has_key, removes;
+    uint64_t data_size; /* also where the data itself was not asked for */
     struct ca_bytes key, ctype, data;
     struct ca_bytes hash;    /* 32 bytes */
     struct ca_bytes headers; /* for ca_header_next */
@@ -180,18 +182,44 @@ struct ca_query {
     uint32_t bytes;     /* 0: 1 MiB; at most 4 MiB */
     uint32_t block_ms;  /* wait so long for the first match; at most 60000 */
     const char *const *tags;
-    uint32_t tag_count; /* any of them; 0: all changes */
+    uint32_t tag_count; /* any of them; 0: all changes. "coke/" and a star: all tags below */
+    const char *const *all_tags;
+    uint32_t all_count; /* and all of them */
+    const char *const *no_tags;
+    uint32_t no_count;   /* and none of them */
+    uint64_t until;      /* changes up to and with this id; 0: no end */
+    uint64_t since_time; /* changes of this log time or later, nanoseconds since 1970 */
+    uint64_t until_time; /* changes before this log time; 0: no end */
+    uint64_t at_time;    /* the page that ends with the last change up to and with this time */
+    bool last, reverse;  /* the page at the end; reverse: its newest change first */
+    bool headers_only;   /* no data, only its size */
+    bool latest;         /* of the changes of a key only the newest */
 };
 
 /* Gives a page of one row. CA_NOT_FOUND, CA_TRUNCATED. */
 enum ca_code ca_get(struct ca *ca, uint64_t id, struct ca_page **page);
+/* The newest change of a key. CA_NOT_FOUND: it has none, or it was deleted. */
+enum ca_code ca_get_key(struct ca *ca, const char *key, struct ca_page **page);
+
+/* Keys in the order of their bytes, each with its newest change; go on after info.next_key until
+ * at_end. A page is as of info.last_id; what comes later is in the log. */
+struct ca_scan {
+    const char *after;  /* keys behind this one; NULL: from the start */
+    const char *prefix; /* keys that begin with this; NULL: all */
+    uint32_t limit;     /* 0: 100; at most 10000 */
+    uint32_t bytes;     /* 0: 1 MiB; at most 4 MiB */
+};
+enum ca_code ca_scan(struct ca *ca, const struct ca_scan *scan, struct ca_page **page);
+
 enum ca_code ca_list(struct ca *ca, const struct ca_query *query, struct ca_page **page);
 void ca_page_close(struct ca_page *page);
 
 struct ca_page_info {
     bool at_start, at_end; /* nothing that matches lies before, behind */
     uint64_t first_id, last_id, scanned_to;
+    uint64_t clock_error_ns; /* log times here are not farther off than this; 0: not known */
     const char *next, *prev; /* cursors behind and before the page; lent */
+    const char *next_key;    /* of ca_scan; lent */
 };
 uint32_t ca_page_count(const struct ca_page *page);
 const struct ca_row *ca_page_row(const struct ca_page *page, uint32_t slot); /* lends */
@@ -318,7 +346,7 @@ struct ca_follow_options {
     const char *cursor; /* in place of since */
     bool now;           /* in place of since: from the head of this moment */
     const char *const *tags;
-    uint32_t tag_count; /* any of them; 0: all changes. At most 64 */
+    uint32_t tag_count; /* any of them, whole tags; 0: all changes. At most 64 */
 };
 
 /* Gives a follower: every matching change, in order, each once. It heals what the stream

@@ -126,6 +126,7 @@ uint32_t stream_rearm(struct ca *ca);
 MUST_USE enum err page_open(struct span rows, bool single, struct ca_page **page);
 
 /* Notes what a list answered beside the rows. */
+void page_note_keys(struct ca_page *page, const struct message_scan_is *answer);
 void page_note(struct ca_page *page, const struct message_list_is *answer);
 
 struct ca_bytes page_bytes(struct span span);

@@ -12,7 +12,7 @@ struct ca_page {
     struct ca_bytes *tags; /* of all rows, one after the other */
     uint32_t count;
     struct ca_page_info info;
-    char next[CLIENT_TEXT_MAX], prev[CLIENT_TEXT_MAX];
+    char next[CLIENT_TEXT_MAX], prev[CLIENT_TEXT_MAX], next_key[CHANGE_KEY_MAX + 1];
 };
 
 struct ca_bytes page_bytes(struct span span)
@@ -24,6 +24,8 @@ static void fill_row(struct ca_row *row, const struct change *change, struct ca_
 {
     row->type = change->type;
     row->has_key = change->has_key;
+    row->removes = change->removes;
+    row->data_size = change->data.size > 0 ? change->data.size : change->size;
     row->key = page_bytes(change->key);
     row->ctype = page_bytes(change->ctype);
     row->data = page_bytes(change->data);
@@ -98,9 +100,20 @@ void page_note(struct ca_page *page, const struct message_list_is *answer)
         .first_id = answer->first_id,
         .last_id = answer->last_id,
         .scanned_to = answer->scanned_to,
+        .clock_error_ns = answer->clock_error_ns,
         .next = page->next,
         .prev = page->prev,
     };
+}
+
+void page_note_keys(struct ca_page *page, const struct message_scan_is *answer)
+{
+    client_copy_text(page->next_key, sizeof page->next_key, answer->next);
+    page->info = (struct ca_page_info){.at_end = answer->at_end,
+                                       .last_id = answer->last_id,
+                                       .next = page->next,
+                                       .prev = page->prev,
+                                       .next_key = page->next_key};
 }
 
 void ca_page_close(struct ca_page *page)

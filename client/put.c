@@ -23,6 +23,7 @@ static bool encode_change(const struct ca_change *change, struct bytes *headers,
     struct change row = {
         .type = change->type,
         .has_key = change->key != NULL,
+        .removes = change->removes,
         .key = client_text(change->key),
         .ctype = client_text(change->ctype),
         .data = SPAN(change->data.data, change->data.size),
@@ -181,6 +182,7 @@ static enum ca_code encode_rows(struct ca *ca, const struct ca_row *rows, size_t
         struct change change = {
             .type = row->type,
             .has_key = row->has_key,
+            .removes = row->removes,
             .key = SPAN(row->key.data, row->key.size),
             .ctype = SPAN(row->ctype.data, row->ctype.size),
             .data = SPAN(row->data.data, row->data.size),

@@ -1,5 +1,6 @@
 /* read.c - errors, the wait for one answer, and get, list, head, status. */
 #include "client/client.h"
+#include "protocol/change.h"
 
 #include "protocol/wire.h"
 
@@ -86,6 +87,11 @@ enum ca_code client_wait_for(struct ca *ca, struct ask *ask,
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+struct span client_text(const char *text)
+{
+    return text != NULL ? SPAN_TEXT(text) : (struct span){0};
+}
+
 static struct span consistency_of(const struct ca *ca)
 {
     return ca->options.linearizable ? SPAN_TEXT("linearizable") : (struct span){0};
@@ -108,6 +114,50 @@ enum ca_code ca_get(struct ca *ca, uint64_t id, struct ca_page **page)
     return client_wait_for(ca, ask, take_get, page);
 }
 
+static bool is_key(const char *key)
+{
+    return key == NULL || strlen(key) <= CHANGE_KEY_MAX;
+}
+
+enum ca_code ca_get_key(struct ca *ca, const char *key, struct ca_page **page)
+{
+    *page = NULL;
+    if (key == NULL || key[0] == 0 || !is_key(key))
+        return client_fail(ca, CA_USAGE, ERR_BAD_REQUEST, "key: 1 to 1024 bytes");
+    struct ask *ask = client_ask_open(ca, MESSAGE_GET);
+    if (ask == NULL)
+        return client_no_memory(ca);
+    ask->message.get.key = SPAN_TEXT(key);
+    ask->message.get.min_id = ca->seen;
+    ask->message.get.consistency = consistency_of(ca);
+    return client_wait_for(ca, ask, take_get, page);
+}
+
+static enum err take_scan(void *into, const struct message *answer)
+{
+    struct ca_page **page = into;
+    TRY(page_open(answer->scan_is.changes, false, page));
+    page_note_keys(*page, &answer->scan_is);
+    return ERR_NONE;
+}
+
+enum ca_code ca_scan(struct ca *ca, const struct ca_scan *scan, struct ca_page **page)
+{
+    *page = NULL;
+    if (!is_key(scan->after) || !is_key(scan->prefix))
+        return client_fail(ca, CA_USAGE, ERR_BAD_REQUEST, "after, prefix: at most 1024 bytes");
+    struct ask *ask = client_ask_open(ca, MESSAGE_SCAN);
+    if (ask == NULL)
+        return client_no_memory(ca);
+    ask->message.scan.after = client_text(scan->after);
+    ask->message.scan.prefix = client_text(scan->prefix);
+    ask->message.scan.limit = scan->limit;
+    ask->message.scan.bytes = scan->bytes;
+    ask->message.scan.min_id = ca->seen;
+    ask->message.scan.consistency = consistency_of(ca);
+    return client_wait_for(ca, ask, take_scan, page);
+}
+
 static enum err take_list(void *into, const struct message *answer)
 {
     struct ca_page **page = into;
@@ -116,21 +166,26 @@ static enum err take_list(void *into, const struct message *answer)
     return ERR_NONE;
 }
 
-struct span client_text(const char *text)
+static bool tags_fit(const char *const *tags, uint32_t count)
 {
-    return text != NULL ? SPAN_TEXT(text) : (struct span){0};
+    for (uint32_t i = 0; i < count && count <= TEXTS_MAX; i++)
+        if (tags[i] == NULL || strlen(tags[i]) > 256 || tags[i][0] == 0)
+            return false;
+    return count <= TEXTS_MAX;
 }
 
 static bool query_fits(const struct ca_query *query)
 {
     size_t max = 192;
-    if (query->tag_count > TEXTS_MAX || client_text(query->cursor).size > max ||
-        client_text(query->before).size > max)
-        return false;
-    for (uint32_t i = 0; i < query->tag_count; i++)
-        if (query->tags[i] == NULL || strlen(query->tags[i]) > 256 || query->tags[i][0] == 0)
-            return false;
-    return true;
+    return client_text(query->cursor).size <= max && client_text(query->before).size <= max &&
+           tags_fit(query->tags, query->tag_count) && tags_fit(query->all_tags, query->all_count) &&
+           tags_fit(query->no_tags, query->no_count);
+}
+
+static void fill_tags(struct texts *texts, const char *const *tags, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        texts->at[texts->count++] = client_text(tags[i]);
 }
 
 static void fill_list(struct message_list *list, const struct ca_query *query)
@@ -142,8 +197,17 @@ static void fill_list(struct message_list *list, const struct ca_query *query)
     list->limit = query->limit;
     list->bytes = query->bytes;
     list->block_ms = query->block_ms;
-    for (uint32_t i = 0; i < query->tag_count; i++)
-        list->tags.at[list->tags.count++] = client_text(query->tags[i]);
+    fill_tags(&list->tags, query->tags, query->tag_count);
+    fill_tags(&list->all_tags, query->all_tags, query->all_count);
+    fill_tags(&list->no_tags, query->no_tags, query->no_count);
+    list->until = query->until;
+    list->since_time = query->since_time;
+    list->until_time = query->until_time;
+    list->at_time = query->at_time;
+    list->last = query->last;
+    list->reverse = query->reverse;
+    list->headers_only = query->headers_only;
+    list->latest = query->latest;
 }
 
 enum ca_code ca_list(struct ca *ca, const struct ca_query *query, struct ca_page **page)
@@ -161,7 +225,7 @@ enum ca_code ca_list(struct ca *ca, const struct ca_query *query, struct ca_page
     enum ca_code code = client_wait_for(ca, ask, take_list, page);
     uint32_t count = *page != NULL ? ca_page_count(*page) : 0;
     if (count > 0)
-        client_saw(ca, ca_page_row(*page, count - 1)->id);
+        client_saw(ca, ca_page_row(*page, query->reverse ? 0 : count - 1)->id);
     return code;
 }
 

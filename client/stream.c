@@ -214,6 +214,7 @@ static void fill_row(struct ca_follow *follow, const struct message_event *event
         .ts = event->ts,
         .type = event->type,
         .has_key = event->key.size > 0,
+        .removes = event->delete,
         .key = page_bytes(event->key),
         .ctype = page_bytes(event->ctype),
         .data = page_bytes(event->data),

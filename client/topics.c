@@ -18,6 +18,9 @@ enum ca_code topics_open(struct topics *topics, const char *const *tags, uint32_
     for (uint32_t i = 0; i < count; i++) {
         if (length_of(tags[i]) == 0 || length_of(tags[i]) > TAG_MAX)
             return CA_USAGE;
+        const char *end = tags[i] + length_of(tags[i]);
+        if (end - tags[i] >= 2 && end[-2] == '/' && end[-1] == '*')
+            return CA_USAGE; /* a prefix: the stream has a topic for each whole tag only */
         size += length_of(tags[i]) + 2;
     }
     topics->text = malloc(size);

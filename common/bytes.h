@@ -24,6 +24,14 @@ struct span {
 #define SPAN(ptr, length) ((struct span){(const uint8_t *)(ptr), (length)})
 #define SPAN_TEXT(text)   SPAN(text, strlen(text))
 
+/* Below, at or above 0, as memcmp; of two that begin alike the shorter one is below. */
+static inline int span_compare(struct span a, struct span b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
+    return order != 0 ? order : a.size < b.size ? -1 : a.size > b.size;
+}
+
 static inline bool span_equal(struct span a, struct span b)
 {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);

@@ -2,8 +2,10 @@
 #include "common/clock.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/timex.h>
 #include <time.h>
 
 static uint64_t read_ns(clockid_t id)
@@ -24,8 +26,14 @@ uint64_t clock_now_us(void)
     return read_ns(CLOCK_MONOTONIC) / 1000u;
 }
 
-uint64_t clock_wall_ns(void)
+uint64_t clock_wall_ns(uint64_t *error_ns)
 {
+    struct timex state = {0};
+    if (error_ns != NULL) {
+        int rc = adjtimex(&state); /* asks only */
+        bool known = rc >= 0 && rc != TIME_ERROR && state.maxerror > 0;
+        *error_ns = known ? (uint64_t)state.maxerror * 1000u : 0;
+    }
     return read_ns(CLOCK_REALTIME);
 }
 

@@ -72,7 +72,7 @@ static void perform(struct consensus *self, const struct raft_output *output)
 static void feed(struct consensus *self, struct raft_input input)
 {
     input.now_ms = self->base.loop.now_ms;
-    input.wall_ns = clock_wall_ns();
+    input.wall_ns = clock_wall_ns(&input.wall_error_ns);
     raft_step(self->raft, &input, &self->outputs);
     contacts_connect(&self->contacts, self->raft, &self->peers);
     for (uint32_t i = 0; i < self->outputs.count; i++)

@@ -14,6 +14,20 @@ static uint64_t next_ts(const struct raft *raft)
     return !raft->clock_doubted && raft->wall_ns > next ? raft->wall_ns : next; /* I26 */
 }
 
+/* How far the stamp may be from the true time: what the kernel says of the clock, and what log
+ * time is ahead of it. */
+static uint64_t error_of(const struct raft *raft, uint64_t ts)
+{
+    uint64_t apart = ts > raft->wall_ns ? ts - raft->wall_ns : raft->wall_ns - ts;
+    return raft->wall_error_ns > 0 ? raft->wall_error_ns + apart : 0;
+}
+
+static void stamp(struct raft *raft, struct span record)
+{
+    uint64_t ts = next_ts(raft);
+    raftlog_propose(&raft->log, record, raft->term, ts, error_of(raft, ts));
+}
+
 static bool is_proposal(struct span record)
 {
     struct entry entry;
@@ -56,7 +70,7 @@ void proposals_take(struct raft *raft, uint32_t slot, const struct peer_head *he
             state_refuse(raft, slot, head, before, ERR_BUSY);
             break;
         }
-        raftlog_propose(&raft->log, record, raft->term, next_ts(raft));
+        stamp(raft, record);
         raft->counters.proposals++;
         raft->proposed_ms = raft->now_ms;
     }
@@ -99,7 +113,7 @@ void proposals_append(struct raft *raft, const struct entry *entry)
 {
     struct bytes record = {0};
     entry_encode(entry, &record);
-    raftlog_propose(&raft->log, bytes_span(&record), raft->term, next_ts(raft));
+    stamp(raft, bytes_span(&record));
     bytes_close(&record);
 }
 

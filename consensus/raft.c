@@ -365,6 +365,7 @@ void raft_step(struct raft *raft, const struct raft_input *in, struct raft_outpu
         return;
     raft->out = outputs;
     raft->wall_ns = in->wall_ns;
+    raft->wall_error_ns = in->wall_error_ns;
     if (in->now_ms > raft->now_ms)
         raft->now_ms = in->now_ms;
     bytes_clear(&raft->texts);

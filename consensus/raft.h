@@ -89,8 +89,9 @@ enum raft_input_kind {
 struct raft_input {
     enum raft_input_kind kind;
     uint32_t slot;
-    uint64_t now_ms;  /* never falls */
-    uint64_t wall_ns; /* may jump */
+    uint64_t now_ms;        /* never falls */
+    uint64_t wall_ns;       /* may jump */
+    uint64_t wall_error_ns; /* the true time is not farther away than this; 0: not known */
     const struct message *message;
     const struct raft_voter *voter;
     uint64_t number;

@@ -155,11 +155,13 @@ void raftlog_append(struct raftlog *log, struct span record)
     note(log, record);
 }
 
-void raftlog_propose(struct raftlog *log, struct span record, uint64_t term, uint64_t ts)
+void raftlog_propose(struct raftlog *log, struct span record, uint64_t term, uint64_t ts,
+                     uint64_t error_ns)
 {
     assert(log->has_hash);
     assert(ts > log->last_ts);
     uint8_t *at = place(log, record);
+    entry_set_clock_error(at, error_ns);
     entry_stamp(at, log->last + 1, term, ts, log->last_hash);
     note(log, SPAN(at, record.size));
 }

@@ -48,8 +48,10 @@ void raftlog_reset(struct raftlog *log, uint64_t index);
 /* Appends a stamped record: its index must be last + 1, its term not below the last one. */
 void raftlog_append(struct raftlog *log, struct span record);
 
-/* Appends a proposal and stamps it. */
-void raftlog_propose(struct raftlog *log, struct span record, uint64_t term, uint64_t ts);
+/* Appends a proposal and stamps it. `error_ns`: how far ts may be from the true time; 0: not known.
+ */
+void raftlog_propose(struct raftlog *log, struct span record, uint64_t term, uint64_t ts,
+                     uint64_t error_ns);
 
 /* Like append, but keeps only what is to be known of it, not the bytes. None may be held. */
 void raftlog_skip(struct raftlog *log, struct span record);

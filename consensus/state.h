@@ -113,7 +113,7 @@ struct raft {
     uint64_t chance_history;
 
     /* of this step */
-    uint64_t now_ms, wall_ns;
+    uint64_t now_ms, wall_ns, wall_error_ns;
     struct raft_outputs *out;
     struct bytes texts;     /* of complaints, lent */
     struct bytes txids;     /* of refusals, lent */

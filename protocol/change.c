@@ -1,4 +1,4 @@
-/* change.c - checks, walks and hashes the changes of a body; writes rows. */
+/* change.c - checks, walks and hashes the changes of a body; reads rows. */
 #include "protocol/change.h"
 
 #include "protocol/wire.h"
@@ -126,6 +126,10 @@ static struct verdict read_field(struct span key, struct span whole,
         return read_text(&value, CHANGE_KEY_MAX, &change->key, "key: a text",
                          "key: too long; limit 1024 bytes");
     }
+    if (span_is(key, "delete")) {
+        change->removes = value.flag;
+        return value.kind == WIRE_BOOL ? FINE : WRONG(ERR_BAD_REQUEST, "delete: true or false");
+    }
     if (span_is(key, "headers"))
         return read_headers(whole, &change->headers);
     if (span_is(key, "ctype"))
@@ -139,7 +143,8 @@ static struct verdict read_field(struct span key, struct span whole,
 static void change_clear(struct change *change)
 {
     change->type = 0;
-    change->has_key = false;
+    change->has_key = change->removes = false;
+    change->size = 0;
     change->id = change->ts = 0;
     change->key = change->ctype = change->data = change->headers = (struct span){0};
     change->hash = (struct span){0};
@@ -177,6 +182,8 @@ static struct verdict check_form(enum change_form form, const struct change *cha
 {
     bool placed = change->id != 0 && change->ts != 0 && change->hash.size > 0;
     bool named = change->id != 0 || change->ts != 0 || change->hash.size > 0;
+    if (change->removes && !change->has_key)
+        return WRONG(ERR_BAD_REQUEST, "delete: goes with a key");
     if (form == CHANGE_IMPORT && !placed)
         return WRONG(ERR_BAD_REQUEST, "an imported change has id, ts and hash");
     if (form == CHANGE_PUT && named)
@@ -257,76 +264,6 @@ bool change_walk_next(struct change_walk *walk, struct change *change)
     return verdict.err == ERR_NONE;
 }
 
-void change_body_begin(struct bytes *out, uint32_t count)
-{
-    wire_pack_map(out, 1);
-    wire_pack_text(out, SPAN("changes", 7));
-    wire_pack_array(out, count);
-}
-
-static void pack_tags(struct bytes *out, const struct texts *tags)
-{
-    wire_pack_text(out, SPAN("tags", 4));
-    wire_pack_array(out, tags->count);
-    for (uint32_t i = 0; i < tags->count; i++)
-        wire_pack_text(out, tags->at[i]);
-}
-
-static uint32_t optional_fields(const struct change *change)
-{
-    return (change->has_key ? 1u : 0u) + (change->headers.size > 0) + (change->ctype.size > 0);
-}
-
-static void pack_optional(struct bytes *out, const struct change *change)
-{
-    if (change->has_key) {
-        wire_pack_text(out, SPAN("key", 3));
-        wire_pack_text(out, change->key);
-    }
-    if (change->headers.size > 0) {
-        wire_pack_text(out, SPAN("headers", 7));
-        bytes_append_span(out, change->headers);
-    }
-    if (change->ctype.size > 0) {
-        wire_pack_text(out, SPAN("ctype", 5));
-        wire_pack_text(out, change->ctype);
-    }
-}
-
-static void pack_type(struct bytes *out, uint64_t type)
-{
-    wire_pack_text(out, SPAN("type", 4));
-    wire_pack_u64(out, type);
-}
-
-static void pack_data(struct bytes *out, struct span data)
-{
-    wire_pack_text(out, SPAN("data", 4));
-    wire_pack_bin(out, data);
-}
-
-static void pack_place(struct bytes *out, uint64_t id, uint64_t ts, struct span hash)
-{
-    wire_pack_text(out, SPAN("id", 2));
-    wire_pack_u64(out, id);
-    wire_pack_text(out, SPAN("ts", 2));
-    wire_pack_u64(out, ts);
-    wire_pack_text(out, SPAN("hash", 4));
-    wire_pack_bin(out, hash);
-}
-
-void change_body_add(struct bytes *out, const struct change *change)
-{
-    bool placed = change->id != 0;
-    wire_pack_map(out, (placed ? 6 : 3) + optional_fields(change));
-    if (placed)
-        pack_place(out, change->id, change->ts, change->hash);
-    pack_type(out, change->type);
-    pack_tags(out, &change->tags);
-    pack_optional(out, change);
-    pack_data(out, change->data);
-}
-
 void change_hash(const uint8_t previous[HASH_SIZE], uint64_t id, uint64_t ts,
                  const struct change *change, uint8_t hash[HASH_SIZE])
 {
@@ -336,7 +273,7 @@ void change_hash(const uint8_t previous[HASH_SIZE], uint64_t id, uint64_t ts,
     hash_add_u64(&state, id);
     hash_add_u64(&state, ts);
     hash_add_u64(&state, change->type);
-    hash_add_u64(&state, change->has_key);
+    hash_add_u64(&state, change->removes ? 2 : change->has_key);
     hash_add_sized(&state, change->key);
     hash_add_u64(&state, change->tags.count);
     for (uint32_t i = 0; i < change->tags.count; i++)
@@ -345,17 +282,6 @@ void change_hash(const uint8_t previous[HASH_SIZE], uint64_t id, uint64_t ts,
     hash_add_sized(&state, change->ctype);
     hash_add_sized(&state, change->data);
     hash_end(&state, hash);
-}
-
-void change_row_encode(uint64_t id, uint64_t ts, const uint8_t hash[HASH_SIZE],
-                       const struct change *change, struct bytes *out)
-{
-    wire_pack_map(out, 6 + optional_fields(change));
-    pack_place(out, id, ts, SPAN(hash, HASH_SIZE));
-    pack_type(out, change->type);
-    pack_tags(out, &change->tags);
-    pack_optional(out, change);
-    pack_data(out, change->data);
 }
 
 enum err change_row_decode(struct span row, uint64_t *id, uint64_t *ts, struct span *hash,
@@ -381,6 +307,8 @@ enum err change_row_decode(struct span row, uint64_t *id, uint64_t *ts, struct s
             *ts = value.number;
         else if (span_is(key.bytes, "hash"))
             *hash = value.bytes;
+        else if (span_is(key.bytes, "size"))
+            change->size = value.number;
         else if (read_field(key.bytes, whole, &change_limits_default, change).err != ERR_NONE)
             continue; /* a field of a newer server */
     }

@@ -5,6 +5,7 @@
  *   type     integer >= 0, default 0       key      text, at most 1024 bytes
  *   tags     array of texts                headers  map text -> text
  *   ctype    content type, text            data     bin or text, default empty
+ *   delete   bool: the key is gone from the collection; goes with a key only
  * An unknown key is refused: a body is read by every later version.
  * A change that is imported has its place as well: id, ts (integers above 0), and hash (bin 32),
  * as another log gave them; all three, and only in an import (entry.h). */
@@ -30,12 +31,13 @@ extern const struct change_limits change_limits_default; /* 1 MiB, 4 MiB, 64, 25
 /* One change; spans lent from the body. */
 struct change {
     uint64_t type;
-    bool has_key;
+    bool has_key, removes;
     struct span key, ctype, data;
     struct span headers; /* a msgpack map; empty span if there is none */
     struct texts tags;   /* repeated tags are folded */
     uint64_t id, ts;     /* of an imported change; else 0 */
     struct span hash;    /* of an imported change; else empty */
+    uint64_t size;       /* in a row without data: how much there is */
 };
 
 /* What every put of this kind of entry must look like. */
@@ -74,9 +76,12 @@ void change_hash(const uint8_t previous[HASH_SIZE], uint64_t id, uint64_t ts,
                  const struct change *change, uint8_t hash[HASH_SIZE]);
 
 /* Appends the row clients see: map {id, ts, type, key, tags, headers, ctype, data, hash}
- * (key, headers, ctype only where present). */
+ * (key, delete, headers, ctype only where present). The bare one has `size` in place of data. */
 void change_row_encode(uint64_t id, uint64_t ts, const uint8_t hash[HASH_SIZE],
                        const struct change *change, struct bytes *out);
+
+void change_row_encode_bare(uint64_t id, uint64_t ts, const uint8_t hash[HASH_SIZE],
+                            const struct change *change, struct bytes *out);
 
 /* Reads such a row. ERR_BAD_MESSAGE: it is none. */
 MUST_USE enum err change_row_decode(struct span row, uint64_t *id, uint64_t *ts, struct span *hash,

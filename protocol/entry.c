@@ -3,7 +3,15 @@
 
 #include <assert.h>
 
-enum { CRC_AT = 4, BODY_SIZE_AT = 8, INDEX_AT = 16, TERM_AT = 24, TS_AT = 32, HASH_AT = 96 };
+enum {
+    CLOCK_ERROR_AT = 3,
+    CRC_AT = 4,
+    BODY_SIZE_AT = 8,
+    INDEX_AT = 16,
+    TERM_AT = 24,
+    TS_AT = 32,
+    HASH_AT = 96
+};
 
 static const uint8_t zeros[HASH_SIZE];
 
@@ -14,7 +22,8 @@ void entry_encode(const struct entry *entry, struct bytes *out)
     memset(at, 0, ENTRY_HEADER_SIZE);
     at[0] = ENTRY_VERSION;
     at[1] = (uint8_t)entry->kind;
-    save_u16(at + 2, entry->flags);
+    at[2] = entry->flags;
+    at[CLOCK_ERROR_AT] = entry->clock_error;
     save_u32(at + BODY_SIZE_AT, (uint32_t)entry->body.size);
     save_u32(at + 12, entry->change_count);
     save_u64(at + INDEX_AT, entry->index);
@@ -50,7 +59,8 @@ enum err entry_decode(struct span records, struct entry *entry)
     if (at[0] != ENTRY_VERSION)
         return ERR_VERSION;
     entry->kind = (enum entry_kind)at[1];
-    entry->flags = load_u16(at + 2);
+    entry->flags = at[2];
+    entry->clock_error = at[CLOCK_ERROR_AT];
     entry->change_count = load_u32(at + 12);
     entry->index = load_u64(at + INDEX_AT);
     entry->term = load_u64(at + TERM_AT);
@@ -116,6 +126,17 @@ void entry_stamp(uint8_t *record, uint64_t index, uint64_t term, uint64_t ts,
     log_hash(span, previous_hash, hash);
     memcpy(record + HASH_AT, hash, HASH_SIZE);
     save_u32(record + CRC_AT, checksum(span));
+}
+
+void entry_set_clock_error(uint8_t *record, uint64_t error_ns)
+{
+    uint8_t bits = error_ns > 0 ? (uint8_t)(64 - __builtin_clzll(error_ns)) : 0;
+    record[CLOCK_ERROR_AT] = bits < 64 ? bits : 0; /* 2^bits is above the error */
+}
+
+uint64_t entry_clock_error_ns(uint8_t clock_error)
+{
+    return clock_error > 0 && clock_error < 64 ? (uint64_t)1 << clock_error : 0;
 }
 
 bool entry_intact(struct span record)

@@ -6,7 +6,8 @@
  *  at size                          at size
  *   0  1  version (1)               40  8  born
  *   1  1  kind                      48  8  only_in_term
- *   2  2  flags                     56  8  deadline
+ *   2  1  flags                     56  8  deadline
+ *   3  1  clock error
  *   4  4  crc32c (with crc = 0)     64 16  txid
  *   8  4  body size                 80 16  writer (key id, zeros: none)
  *  12  4  change count              96 32  log hash
@@ -15,6 +16,7 @@
  *  32  8  ts
  *
  * log hash = BLAKE2b-256(previous log hash, the record with crc and hash zeroed).
+ * clock error: 0 not known; n: when the leader stamped ts, the true time was less than 2^n ns away.
  * A proposal is a record whose index, term, ts, hash are zero: the leader stamps it.
  * What a body means is not known here: see change.h. */
 #ifndef PROTOCOL_ENTRY_H
@@ -56,7 +58,7 @@ static inline bool entry_is_write(enum entry_kind kind)
 
 struct entry {
     enum entry_kind kind;
-    uint16_t flags;
+    uint8_t flags, clock_error;
     uint32_t change_count;
     uint64_t index, term, ts, born, only_in_term, deadline;
     uint8_t txid[16], writer[16];
@@ -112,6 +114,12 @@ static inline const uint8_t *entry_hash_of(struct span record)
 /* The leader gives a record its place: writes index, term, ts, log hash and crc. */
 void entry_stamp(uint8_t *record, uint64_t index, uint64_t term, uint64_t ts,
                  const uint8_t previous_hash[HASH_SIZE]);
+
+/* Before the stamp: how far ts may be from the true time; 0: not known. */
+void entry_set_clock_error(uint8_t *record, uint64_t error_ns);
+
+/* The bound of a clock error, in ns; 0: not known. */
+uint64_t entry_clock_error_ns(uint8_t clock_error);
 
 /* True if the crc is right (S6). */
 bool entry_intact(struct span record);

@@ -144,6 +144,8 @@ void line_append(const struct line_place *place, const struct change *change, st
     if (change->has_key) {
         add(out, ",\"key\":");
         add_text(out, change->key);
+        if (change->removes)
+            add(out, ",\"delete\":true");
     }
     add_tags(out, &change->tags);
     if (change->headers.size > 0)

@@ -1,7 +1,7 @@
 /* line.h - one change as one line of JSON: what dump and salvage write, and load reads.
  *
  *   {"id":1,"ts":…,"type":0,"key":"k","tags":["a"],"headers":{"n":"v"},"ctype":"…",
- *    "data":"…","hash":"…"}
+ *    "data":"…","hash":"…"}   and "delete":true behind a key that is gone
  *
  * Nothing that the change hash covers is lost: data that is not UTF-8 stands as data_base64, and
  * headers whose msgpack is not the shortest form as headers_base64. Reading is the command

@@ -57,14 +57,15 @@ static enum err time_at(struct shelf *shelf, uint64_t index, uint64_t *ts)
 
 static enum err time_of(struct shelf *shelf, uint64_t id, uint64_t *ts)
 {
-    const struct tagindex *index;
+    struct lookup lookup;
     uint64_t at;
     uint32_t ordinal;
     struct shelf_part *part = shelf_part_of_id(shelf, id);
     if (part == NULL)
         return ERR_CORRUPT;
-    TRY(shelf_index(shelf, part, &index));
-    return tagindex_find(index, id, &at, &ordinal) ? time_at(shelf, at, ts) : ERR_CORRUPT;
+    TRY(shelf_lookup(shelf, part, &lookup));
+    TRY(lookup_find(&lookup, id, &at, &ordinal));
+    return time_at(shelf, at, ts);
 }
 
 /* The last part that begins at or before `cutoff`: only its index is needed then. */
@@ -116,7 +117,7 @@ static enum err find_young(struct shelf *shelf, uint64_t cutoff, uint64_t *id)
 /* A put is cut as a whole or not at all: the chain of hashes begins anew at a record. */
 static enum err align(struct shelf *shelf, struct retention_cut *cut)
 {
-    const struct tagindex *index;
+    struct lookup lookup;
     uint64_t at;
     uint32_t ordinal;
     if (cut->first_id > shelf->last_id || cut->first_id <= shelf->first_id)
@@ -124,9 +125,8 @@ static enum err align(struct shelf *shelf, struct retention_cut *cut)
     struct shelf_part *part = shelf_part_of_id(shelf, cut->first_id);
     if (part == NULL)
         return ERR_CORRUPT;
-    TRY(shelf_index(shelf, part, &index));
-    if (!tagindex_find(index, cut->first_id, &at, &ordinal))
-        return ERR_CORRUPT;
+    TRY(shelf_lookup(shelf, part, &lookup));
+    TRY(lookup_find(&lookup, cut->first_id, &at, &ordinal));
     cut->first_id -= ordinal;
     if (cut->first_id < shelf->first_id)
         cut->first_id = shelf->first_id;

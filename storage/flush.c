@@ -15,15 +15,37 @@ static void use_tag(struct flush *flush, struct span tag, uint64_t id)
     changed->count++;
 }
 
+/* Where the hash of a change stands: the links are walked along, and only for changes with a key.
+ */
+struct link_walk {
+    struct span rest;
+    struct effect_link link; /* of the change `id` */
+    uint64_t id;
+};
+
+static enum err use_key(struct flush *flush, const struct effect *effect,
+                        const struct change *change, uint64_t id, struct link_walk *walk)
+{
+    for (; walk->id < id; walk->id++)
+        if (!effect_link_next(&walk->rest, &walk->link))
+            return ERR_CORRUPT;
+    collection_use(&flush->collection, change, id, change_ts(change, effect->ts), walk->link.hash);
+    flush->rows++;
+    return ERR_NONE;
+}
+
 static enum err use_tags(struct flush *flush, const struct effect *effect)
 {
     struct change_walk walk;
     struct change change;
     uint64_t id = effect->first_id;
+    struct link_walk links = {.rest = effect->links, .id = id - 1};
     change_walk_begin(&walk, effect->body);
     for (; change_walk_next(&walk, &change); id++) {
         for (uint32_t i = 0; i < change.tags.count; i++)
             use_tag(flush, change.tags.at[i], id);
+        if (change.has_key)
+            TRY(use_key(flush, effect, &change, id, &links));
     }
     return id == effect->last_id + 1 ? ERR_NONE : ERR_CORRUPT;
 }
@@ -45,6 +67,7 @@ static enum err write_rows(struct flush *flush, struct state *state)
     }
     for (uint32_t number = 0; number < flush->tags.count; number++)
         TRY(state_add_tag(state, tagmap_text(&flush->tags, number), &flush->changed[number]));
+    TRY(collection_write(&flush->collection, &state->keys));
     return write_configs(flush, state);
 }
 
@@ -52,6 +75,7 @@ static void forget(struct flush *flush)
 {
     bytes_clear(&flush->outcomes);
     bytes_clear(&flush->configs);
+    collection_forget(&flush->collection, flush->key);
     tagmap_close(&flush->tags);
     memcpy(flush->tags.key, flush->key, HASH_KEY_SIZE);
     flush->rows = 0;
@@ -72,6 +96,7 @@ void flush_close(struct flush *flush)
     bytes_close(&flush->outcomes);
     bytes_close(&flush->configs);
     tagmap_close(&flush->tags);
+    collection_close(&flush->collection);
     bytes_free(flush->changed);
     *flush = (struct flush){0};
 }

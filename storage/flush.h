@@ -5,6 +5,7 @@
 #ifndef STORAGE_FLUSH_H
 #define STORAGE_FLUSH_H
 
+#include "storage/collection.h"
 #include "storage/state.h"
 
 enum { FLUSH_ROWS = 4096, FLUSH_BYTES = 16 << 20, FLUSH_MS = 500 };
@@ -16,8 +17,9 @@ struct flush {
     struct tagmap tags;
     struct state_tag *changed; /* by number of the tag */
     uint32_t changed_room;
-    struct apply_mark at; /* behind all that was added */
-    uint64_t newest;      /* log index of the newest outcome */
+    struct collection collection; /* keys */
+    struct apply_mark at;         /* behind all that was added */
+    uint64_t newest;              /* log index of the newest outcome */
     uint32_t rows;
     size_t bytes; /* of the bodies that went by */
     bool waiting; /* something was added since the last write */

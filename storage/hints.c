@@ -63,13 +63,20 @@ void hints_add_state(struct hints *hints, const char *home)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
+static enum err load_index(const struct hint_seal *of, struct tagindex *index)
+{
+    SCOPED(sealread) read = {0};
+    TRY(sealread_open(&read, of->path, &of->seal));
+    return sealread_load(&read, index);
+}
+
 static bool load(struct hints *hints, uint32_t slot)
 {
     if (hints->loaded == slot + 1)
         return true;
     drop_index(hints);
     hints->loaded = slot + 1;
-    if (seal_load(hints->seals[slot].path, &hints->index) == ERR_NONE)
+    if (load_index(&hints->seals[slot], &hints->index) == ERR_NONE)
         return true;
     drop_index(hints);
     hints->seals[slot].seal.last_index = 0; /* its summary is whole, the rest is not */

@@ -6,7 +6,7 @@
 #define STORAGE_HINTS_H
 
 #include "storage/memory.h"
-#include "storage/seal.h"
+#include "storage/sealread.h"
 #include "storage/state.h"
 
 struct hints {

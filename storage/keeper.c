@@ -6,7 +6,7 @@
 #include "storage/courier.h"
 #include "storage/cutter.h"
 #include "storage/late.h"
-#include "storage/query.h"
+#include "storage/reader.h"
 #include "storage/tally.h"
 #include "storage/upkeep.h"
 
@@ -25,9 +25,9 @@ struct keeper {
     struct shelf shelf;
     struct upkeep upkeep;
     struct courier courier;
-    struct query_buffers buffers;
+    struct reader reader;
     uint64_t applied_bytes, applied_entries; /* counters */
-    uint64_t reads, rows, fetches;
+    uint64_t fetches;
 };
 
 static void stop(struct keeper *keeper, const char *event, enum err err)
@@ -196,27 +196,21 @@ static enum err take_all(struct keeper *keeper)
     return err;
 }
 
-static enum err first_use(void *owner, struct span tag, uint64_t *id)
-{
-    struct keeper *keeper = owner;
-    struct state_tag known;
-    TRY(flush_tag(&keeper->late.flush, &keeper->late.state, tag, &known));
-    *id = known.first;
-    return ERR_NONE;
-}
-
 static enum err on_read(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct keeper *keeper = owner;
-    const struct query_tags tags = {first_use, keeper};
-    struct message answer = {.type = MESSAGE_PAGE};
     TRY(take_all(keeper));
-    query_read(&keeper->shelf, &tags, &message->read, &keeper->buffers, &answer.page);
-    if (span_is(answer.page.error, "E_CORRUPT"))
+    if (reader_read(&keeper->reader, neighbour, &message->read))
         upkeep_hurry(&keeper->upkeep, "read_corrupt", message->read.since);
-    link_tell(&keeper->link, neighbour, &answer);
-    keeper->reads++;
-    keeper->rows += answer.page.count;
+    return ERR_NONE;
+}
+
+static enum err on_scan_keys(void *owner, uint32_t neighbour, const struct message *message)
+{
+    struct keeper *keeper = owner;
+    TRY(take_all(keeper));
+    if (reader_scan(&keeper->reader, neighbour, &message->scan_keys))
+        upkeep_hurry(&keeper->upkeep, "collection_corrupt", message->scan_keys.limit);
     return ERR_NONE;
 }
 
@@ -278,20 +272,8 @@ static enum err on_mend(void *owner, uint32_t neighbour, const struct message *m
 static enum err on_tag_heads(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct keeper *keeper = owner;
-    const struct texts *tags = &message->tag_heads.tags;
-    uint64_t heads[TEXTS_MAX];
-    struct state_tag known;
     TRY(take_all(keeper));
-    for (uint32_t i = 0; i < tags->count; i++) {
-        TRY(flush_tag(&keeper->late.flush, &keeper->late.state, tags->at[i], &known));
-        heads[i] = known.last;
-    }
-    struct message answer = {.type = MESSAGE_TAG_HEADS_ARE};
-    answer.tag_heads_are.ticket = message->tag_heads.ticket;
-    answer.tag_heads_are.last_id = keeper->shelf.last_id;
-    answer.tag_heads_are.ids = SPAN(heads, tags->count * sizeof heads[0]);
-    link_tell(&keeper->link, neighbour, &answer);
-    return ERR_NONE;
+    return reader_tag_heads(&keeper->reader, neighbour, &message->tag_heads);
 }
 
 static enum err on_tally(void *owner, uint32_t neighbour, const struct message *message)
@@ -316,8 +298,8 @@ static enum err on_tally(void *owner, uint32_t neighbour, const struct message *
         {"waiting_rows", keeper->late.flush.rows},
         {"queue_view_bytes", queue_bytes(&keeper->room->rooms->view)},
         {"queue_keeper_bytes", queue_bytes(&keeper->room->rooms->keeper)},
-        {"reads", keeper->reads},
-        {"rows_read", keeper->rows},
+        {"reads", keeper->reader.reads},
+        {"rows_read", keeper->reader.rows},
         {"fetches", keeper->fetches},
         {"refused", keeper->link.refused},
         {"snapshots_made", keeper->courier.snapshot.made},
@@ -333,6 +315,7 @@ static enum err on_tally(void *owner, uint32_t neighbour, const struct message *
 
 static link_handler *const handlers[MESSAGE_TYPE_MAX] = {
     ON(READ, on_read),
+    ON(SCAN_KEYS, on_scan_keys),
     ON(FETCH, on_fetch),
     ON(TALLY, on_tally),
     ON(MAY_CUT, on_may_cut),
@@ -377,8 +360,7 @@ static void keeper_close(struct keeper *keeper)
     courier_close(&keeper->courier);
     shelf_close(&keeper->shelf);
     late_close(&keeper->late);
-    bytes_close(&keeper->buffers.rows);
-    bytes_close(&keeper->buffers.records);
+    reader_close(&keeper->reader);
 }
 
 int keeper_run(void *room)
@@ -386,6 +368,8 @@ int keeper_run(void *room)
     struct keeper *keeper = bytes_zeroed(1, sizeof *keeper);
     struct link_rules rules;
     keeper->room = room;
+    keeper->reader =
+        (struct reader){.late = &keeper->late, .shelf = &keeper->shelf, .link = &keeper->link};
     enum err err = keeper_open(keeper, &rules);
     int code = service_exit_code(err);
     if (err == ERR_NONE) {

@@ -212,7 +212,7 @@ static enum err replace(struct mender *mender, struct shelf *shelf, struct shelf
     struct tagindex index = {0};
     enum err err = seal_load(part->path, &index);
     if (err == ERR_NONE) {
-        shelf_close_reader(part);
+        shelf_rest(part);
         err = set_old_aside(part->path);
     }
     if (err == ERR_NONE && rename(mender->copy_path, part->path) != 0)

@@ -1,20 +1,24 @@
 #include "storage/query.h"
 
-#include "storage/bloom.h"
+#include "storage/match.h"
+#include "storage/row.h"
+
+enum { ALONG_MAX = 1000, LOOKED_MAX = 20000 /* rows read for one page */ };
 
 /* One read in progress. */
 struct query {
     struct shelf *shelf;
     const struct message_read *read;
+    const struct query_tags *tags;
     struct query_buffers *buffers;
+    struct match match;
+    struct row_reader rows;
     uint64_t limit;
     size_t bytes;
-    uint32_t parts_left;
-    uint64_t stopped_at; /* not 0: the parts ran out; ids beyond this one were not looked at */
-    struct span rest;    /* of buffers->records, behind `record` */
-    struct entry record; /* index 0: none */
-    struct change_walk walk;
-    uint32_t ordinal; /* of the change that `walk` gives next */
+    uint64_t since, end; /* the range: changes above `since`, up to `end` */
+    uint32_t looked;
+    bool backwards;
+    bool error_known; /* of all times looked at; page->clock_error_ns is their bound then */
 };
 
 static uint64_t lower(uint64_t a, uint64_t b)
@@ -22,193 +26,135 @@ static uint64_t lower(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* ---- which ids match ------------------------------------------------------------------------ */
-
-/* True if a part may hold one of the tags. */
-static bool may_match(const struct query *query, const struct shelf_part *part)
+static uint64_t higher(uint64_t a, uint64_t b)
 {
-    if (!part->indexed)
-        return true;
-    for (uint32_t i = 0; i < query->read->tags.count; i++) {
-        if (bloom_has(bytes_span(&part->seal.bloom), query->read->tags.at[i]))
-            return true;
-    }
-    return false;
+    return a > b ? a : b;
 }
 
-/* The nearest match in one part above (forwards) or below `id`; 0: none. */
-static uint64_t match_in(const struct query *query, const struct tagindex *index, uint64_t id,
-                         bool forwards)
+/* ---- the range --------------------------------------------------------------------------------
+ */
+
+static void note_error(struct query *query, struct message_page *page, const struct row_time *time)
 {
-    uint64_t best = 0;
-    for (uint32_t i = 0; i < query->read->tags.count; i++) {
-        struct span tag = query->read->tags.at[i];
-        uint64_t found =
-            forwards ? tagindex_after(index, tag, id) : tagindex_before(index, tag, id);
-        if (found != 0 && (best == 0 || (forwards ? found < best : found > best)))
-            best = found;
-    }
-    return best;
+    query->error_known = query->error_known && time->error_ns > 0;
+    page->clock_error_ns = query->error_known ? higher(page->clock_error_ns, time->error_ns) : 0;
 }
 
-/* The nearest match in the part at `slot`; 0: none. */
-static enum err match_at(struct query *query, uint32_t slot, uint64_t id, bool forwards,
-                         uint64_t *match)
+/* The lowest id at or behind a time. Both of its neighbours decided it, so both errors count. */
+static enum err find_time(struct query *query, uint64_t ts, struct message_page *page, uint64_t *id)
 {
-    struct shelf_part *part = query->shelf->parts[slot];
-    const struct tagindex *index = NULL;
-    uint64_t first, next;
-    *match = 0;
-    shelf_ids(query->shelf, part, &first, &next);
-    if (first == next || !may_match(query, part))
-        return ERR_NONE;
-    TRY(shelf_index(query->shelf, part, &index));
-    *match = match_in(query, index, id, forwards);
-    return ERR_NONE;
-}
-
-/* The lowest match above `id`; 0: none, or query->stopped_at is set. */
-static enum err next_match(struct query *query, uint64_t id, uint64_t *match)
-{
-    struct shelf *shelf = query->shelf;
-    *match = 0;
-    if (id >= shelf->last_id)
-        return ERR_NONE;
-    if (query->read->tags.count == 0) {
-        *match = id + 1;
-        return ERR_NONE;
+    struct row_time time;
+    TRY(row_since(&query->rows, ts, id));
+    if (*id <= query->shelf->last_id) {
+        TRY(row_time(&query->rows, *id, &time));
+        note_error(query, page, &time);
     }
-    uint64_t first, next;
-    for (uint32_t slot = shelf_slot_of_id(shelf, id + 1); slot < shelf->count; slot++) {
-        shelf_ids(shelf, shelf->parts[slot], &first, &next);
-        TRY(match_at(query, slot, id, true, match));
-        if (*match > shelf->last_id)
-            *match = 0;
-        if (*match != 0 || next > shelf->last_id)
-            return ERR_NONE;
-        if (--query->parts_left == 0) {
-            query->stopped_at = next - 1;
-            return ERR_NONE;
-        }
+    if (*id > query->shelf->first_id) {
+        TRY(row_time(&query->rows, *id - 1, &time));
+        note_error(query, page, &time);
     }
     return ERR_NONE;
 }
 
-/* The highest match below `id`; 0: none, or query->stopped_at is set. */
-static enum err previous_match(struct query *query, uint64_t id, uint64_t *match)
+static enum err limit_by_time(struct query *query, struct message_page *page)
 {
-    struct shelf *shelf = query->shelf;
-    *match = 0;
-    id = lower(id, shelf->last_id + 1);
-    if (id <= shelf->first_id)
-        return ERR_NONE;
-    if (query->read->tags.count == 0) {
-        *match = id - 1;
-        return ERR_NONE;
+    const struct message_read *read = query->read;
+    uint64_t id;
+    if (read->since_time > 0) {
+        TRY(find_time(query, read->since_time, page, &id));
+        if (id == query->shelf->first_id && id > 1) /* what was cut may belong to it */
+            return ERR_TRUNCATED;
+        query->since = higher(query->since, id - 1);
     }
-    uint64_t first, next;
-    uint32_t oldest = shelf_slot_of_id(shelf, shelf->first_id);
-    for (uint32_t slot = shelf_slot_of_id(shelf, id - 1) + 1; slot-- > 0;) {
-        shelf_ids(shelf, shelf->parts[slot], &first, &next);
-        TRY(match_at(query, slot, id, false, match));
-        if (*match < shelf->first_id)
-            *match = 0; /* cut, though its file may still be there */
-        if (*match != 0 || slot <= oldest)
-            return ERR_NONE;
-        if (--query->parts_left == 0) {
-            query->stopped_at = first;
-            return ERR_NONE;
-        }
+    if (read->until_time > 0) {
+        TRY(find_time(query, read->until_time, page, &id));
+        query->end = lower(query->end, id - 1);
+    }
+    if (read->at_time > 0) {
+        TRY(find_time(query, read->at_time + 1, page, &id));
+        query->end = lower(query->end, id - 1);
     }
     return ERR_NONE;
 }
 
-/* ---- one row -------------------------------------------------------------------------------- */
-
-/* Takes the next record of those read in one go. */
-static bool next_record(struct query *query)
+/* A reader comes from a position of this log, and never skips what was cut unseen. */
+static enum err check_position(struct query *query)
 {
-    struct span record;
-    if (!entry_next(&query->rest, &record) || entry_decode(record, &query->record) != ERR_NONE)
-        return false;
-    query->ordinal = 0;
-    if (entry_is_write(query->record.kind))
-        change_walk_begin(&query->walk, query->record.body);
-    return true;
-}
-
-/* Makes the record at a log index the present one. Neighbours are read along where the
- * next rows will want them. */
-static enum err find_record(struct query *query, uint64_t index)
-{
-    while (query->record.index != 0 && query->record.index < index && next_record(query))
-        continue;
-    if (query->record.index == index)
-        return ERR_NONE;
-    bool neighbours =
-        query->read->tags.count == 0 && query->read->before == 0 && !query->read->exact;
-    bytes_clear(&query->buffers->records);
-    query->record.index = 0;
-    TRY(shelf_read(query->shelf, index, neighbours ? index + query->limit : index,
-                   neighbours ? lower(query->bytes, KiB(256)) : 1, &query->buffers->records));
-    query->rest = bytes_span(&query->buffers->records);
-    return next_record(query) && query->record.index == index ? ERR_NONE : ERR_CORRUPT;
-}
-
-/* Lends the change at `ordinal` of the present record. */
-static enum err find_change(struct query *query, uint32_t ordinal, struct change *change)
-{
-    if (!entry_is_write(query->record.kind))
-        return ERR_CORRUPT;
-    if (query->ordinal > ordinal) {
-        change_walk_begin(&query->walk, query->record.body);
-        query->ordinal = 0;
-    }
-    do {
-        if (!change_walk_next(&query->walk, change))
-            return ERR_CORRUPT;
-    } while (query->ordinal++ < ordinal);
-    return ERR_NONE;
-}
-
-/* Appends the row of an id, checked. What damages it is never "not found". */
-static enum err append_row(struct query *query, uint64_t id)
-{
-    const struct tagindex *index = NULL;
-    struct shelf_part *part = shelf_part_of_id(query->shelf, id);
-    struct change change;
-    uint64_t log_index;
-    uint32_t ordinal;
+    const struct message_read *read = query->read;
+    uint64_t first = query->shelf->first_id;
     uint8_t hash[HASH_SIZE];
-    if (part == NULL)
-        return ERR_CORRUPT;
-    TRY(shelf_index(query->shelf, part, &index));
-    if (!tagindex_find(index, id, &log_index, &ordinal))
-        return ERR_CORRUPT;
-    enum err err = find_record(query, log_index);
-    if (err != ERR_NONE)
-        return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
-    TRY(find_change(query, ordinal, &change));
-    uint64_t ts = change_ts(&change, query->record.ts);
-    change_hash(tagindex_hash(index, id - 1), id, ts, &change, hash);
-    if (memcmp(hash, tagindex_hash(index, id), HASH_SIZE) != 0)
-        return ERR_CORRUPT;
-    change_row_encode(id, ts, hash, &change, &query->buffers->rows);
-    return ERR_NONE;
+    if (read->exact && read->since >= query->shelf->last_id)
+        return ERR_NOT_FOUND;
+    if (read->since > query->shelf->last_id)
+        return ERR_AHEAD;
+    bool from_since = !query->backwards && read->since_time == 0;
+    if ((from_since || read->since > 0) && read->since + 1 < first)
+        return ERR_TRUNCATED;
+    if (query->backwards && first > 1 && query->end < first && query->shelf->last_id > 0)
+        return ERR_TRUNCATED;
+    if (read->since_hash.size == 0)
+        return ERR_NONE;
+    TRY(shelf_hash(query->shelf, read->since, hash));
+    return span_equal(read->since_hash, SPAN(hash, sizeof hash)) ? ERR_NONE : ERR_AHEAD;
 }
 
-/* As append_row, unless the row does not fit any more. */
-static enum err append_fitting(struct query *query, uint64_t id, uint64_t count, bool *fits)
+static enum err find_range(struct query *query, struct message_page *page)
 {
-    size_t before = query->buffers->rows.size;
-    TRY(append_row(query, id));
-    *fits = count == 0 || query->buffers->rows.size <= query->bytes;
-    if (!*fits)
-        query->buffers->rows.size = before;
+    const struct message_read *read = query->read;
+    query->since = read->since;
+    query->end = query->shelf->last_id;
+    if (read->until > 0)
+        query->end = lower(query->end, read->until);
+    if (read->before > 0)
+        query->end = lower(query->end, read->before - 1);
+    TRY(check_position(query));
+    return limit_by_time(query, page);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------
+ */
+
+/* With `latest`: a change of the key came after it. */
+static enum err is_superseded(struct query *query, const struct change *change, uint64_t id,
+                              bool *superseded)
+{
+    uint64_t newest;
+    *superseded = false;
+    if (!query->read->latest || !change->has_key)
+        return ERR_NONE;
+    TRY(query->tags->newest(query->tags->owner, change->key, &newest));
+    *superseded = newest > id;
     return ERR_NONE;
 }
 
-/* ---- pages ---------------------------------------------------------------------------------- */
+/* *fits false: the row does not fit any more. *skip: it is not wanted. */
+static enum err append_row(struct query *query, uint64_t id, struct message_page *page, bool *fits,
+                           bool *skip)
+{
+    struct bytes *rows = &query->buffers->rows;
+    size_t before = rows->size;
+    struct change change;
+    struct row_time time;
+    uint8_t hash[HASH_SIZE];
+    *fits = true;
+    TRY(row_read(&query->rows, id, &change, &time, hash));
+    TRY(is_superseded(query, &change, id, skip));
+    if (*skip)
+        return ERR_NONE;
+    if (query->read->headers_only)
+        change_row_encode_bare(id, time.ts, hash, &change, rows);
+    else
+        change_row_encode(id, time.ts, hash, &change, rows);
+    *fits = page->count == 0 || rows->size <= query->bytes;
+    if (*fits)
+        page->count++;
+    else
+        rows->size = before;
+    return ERR_NONE;
+}
+
+/* ---- pages ------------------------------------------------------------------------------------
+ */
 
 /* The hash at an id; zeros where there is none yet. */
 static enum err hash_at(struct query *query, uint64_t id, uint8_t hash[HASH_SIZE])
@@ -217,41 +163,67 @@ static enum err hash_at(struct query *query, uint64_t id, uint8_t hash[HASH_SIZE
     return id > query->shelf->last_id ? ERR_NONE : shelf_hash(query->shelf, id, hash);
 }
 
-/* True if no tag of the filter was used at `since` or before; what was cut counts as used. */
-static enum err nothing_before(struct query *query, const struct query_tags *tags, uint64_t since,
-                               bool *nothing)
+/* Tags alone, any of them: the state knows their first use, so no index is asked. */
+static enum err no_use_before(struct query *query, uint64_t since, bool *nothing)
 {
-    *nothing = since == 0;
-    for (uint32_t i = 0; i < query->read->tags.count; i++) {
+    const struct texts *any = query->match.filter.any;
+    *nothing = true;
+    for (uint32_t i = 0; i < any->count; i++) {
         uint64_t first;
-        TRY(tags->first(tags->owner, query->read->tags.at[i], &first));
-        if (i == 0)
-            *nothing = true;
+        TRY(query->tags->first(query->tags->owner, any->at[i], &first));
         *nothing = *nothing && (first == 0 || first > since);
     }
     return ERR_NONE;
 }
 
-static enum err read_forwards(struct query *query, const struct query_tags *tags,
-                              struct message_page *page)
+static bool is_plain(const struct filter *filter)
 {
-    uint64_t at = query->read->since, match;
-    bool fits = true;
+    struct span prefix;
+    for (uint32_t i = 0; i < filter->any->count; i++)
+        if (filter_is_prefix(filter->any->at[i], &prefix))
+            return false;
+    return filter->any->count > 0 && filter->all->count + filter->none->count == 0;
+}
+
+/* True only if it is surely so: nothing that matches lies at `since` or before, nor was cut. */
+static enum err nothing_before(struct query *query, uint64_t since, bool *nothing)
+{
+    uint64_t match;
+    if (is_plain(&query->match.filter))
+        return no_use_before(query, since, nothing);
+    TRY(match_previous(&query->match, since + 1, 0, &match));
+    *nothing = match == 0 && !query->match.stopped && query->shelf->first_id == 1;
+    match_again(&query->match);
+    return ERR_NONE;
+}
+
+/* A page ends also where too many rows were looked at for the few that it shows. */
+static bool is_full(struct query *query, const struct message_page *page)
+{
+    return page->count == query->limit || query->looked++ == LOOKED_MAX;
+}
+
+static enum err read_forwards(struct query *query, struct message_page *page)
+{
+    uint64_t at = query->since, match;
+    bool fits = true, skip = false;
     page->prev_id = at + 1;
-    TRY(nothing_before(query, tags, at, &page->at_start));
+    TRY(nothing_before(query, at, &page->at_start));
     for (;;) {
-        TRY(next_match(query, at, &match));
-        if (match == 0 || page->count == query->limit)
+        TRY(match_next(&query->match, at, query->end, &match));
+        if (match == 0 || is_full(query, page))
             break;
-        TRY(append_fitting(query, match, page->count, &fits));
+        TRY(append_row(query, match, page, &fits, &skip));
         if (!fits)
             break;
-        if (page->count++ == 0)
+        if (page->count == 1 && !skip)
             page->prev_id = match;
         at = match;
     }
-    page->at_end = match == 0 && query->stopped_at == 0;
-    page->scanned_to = page->at_end ? query->shelf->last_id : match == 0 ? query->stopped_at : at;
+    bool stopped = query->match.stopped;
+    page->at_end = match == 0 && !stopped;
+    page->scanned_to = page->at_end ? query->end : match == 0 ? query->match.reached : at;
+    page->scanned_to = higher(page->scanned_to, query->since);
     page->next_id = page->scanned_to;
     return ERR_NONE;
 }
@@ -268,78 +240,59 @@ static void turn_rows(struct query_buffers *buffers, const size_t *ends, uint64_
     buffers->rows = turned;
 }
 
-static enum err read_backwards(struct query *query, const struct query_tags *tags, size_t *ends,
-                               struct message_page *page)
+/* The page at the end of the range; what lies behind it counts only where the reader came from
+ * there, by `before`. */
+static enum err read_backwards(struct query *query, size_t *ends, struct message_page *page)
 {
-    uint64_t before = lower(query->read->before, query->shelf->last_id + 1);
-    uint64_t at = before, match, behind;
-    bool fits = true;
+    uint64_t at = query->end + 1, match, behind = 0;
+    bool fits = true, skip = false;
     for (;;) {
-        TRY(previous_match(query, at, &match));
-        if (match == 0 || page->count == query->limit)
+        TRY(match_previous(&query->match, at, query->since + 1, &match));
+        if (match == 0 || is_full(query, page))
             break;
-        TRY(append_fitting(query, match, page->count, &fits));
+        TRY(append_row(query, match, page, &fits, &skip));
         if (!fits)
             break;
-        ends[page->count++] = query->buffers->rows.size;
+        if (!skip)
+            ends[page->count - 1] = query->buffers->rows.size;
         at = match;
     }
-    turn_rows(query->buffers, ends, page->count);
-    bool nothing;
-    TRY(nothing_before(query, tags, at - 1, &nothing));
-    page->at_start = match == 0 && query->stopped_at == 0 && nothing;
-    page->prev_id = query->stopped_at != 0 ? query->stopped_at : at;
-    page->next_id = page->scanned_to = before - 1;
-    query->parts_left = QUERY_PARTS_MAX;
-    query->stopped_at = 0;
-    TRY(next_match(query, before - 1, &behind));
-    page->at_end = behind == 0 && query->stopped_at == 0;
+    if (!query->read->reverse)
+        turn_rows(query->buffers, ends, page->count);
+    bool stopped = query->match.stopped;
+    page->at_start = match == 0 && !stopped;
+    if (page->at_start && query->since == 0) /* what was cut counts, too */
+        TRY(nothing_before(query, at - 1, &page->at_start));
+    page->prev_id = stopped ? query->match.reached : at;
+    page->next_id = page->scanned_to = query->end;
+    match_again(&query->match);
+    if (query->read->before > 0)
+        TRY(match_next(&query->match, query->end, UINT64_MAX, &behind));
+    page->at_end = behind == 0 && !query->match.stopped;
     return ERR_NONE;
 }
 
 static enum err read_exact(struct query *query, struct message_page *page)
 {
     uint64_t id = query->read->since + 1;
-    if (id > query->shelf->last_id)
-        return ERR_NOT_FOUND;
-    TRY(append_row(query, id));
-    page->count = 1;
+    bool fits, skip;
+    TRY(append_row(query, id, page, &fits, &skip));
     page->at_start = id == 1;
     page->at_end = id == query->shelf->last_id;
     page->prev_id = page->next_id = page->scanned_to = id;
     return ERR_NONE;
 }
 
-/* The position a reader comes from must be one of this log. */
-static enum err check_position(struct query *query)
+static enum err read_page(struct query *query, struct message_page *page)
 {
-    const struct message_read *read = query->read;
-    uint8_t hash[HASH_SIZE];
-    if (read->exact && read->since >= query->shelf->last_id)
-        return ERR_NOT_FOUND;
-    if (read->since > query->shelf->last_id)
-        return ERR_AHEAD;
-    bool below = read->before != 0 ? read->before <= query->shelf->first_id
-                                   : read->since + 1 < query->shelf->first_id;
-    if (below && query->shelf->first_id > 1)
-        return ERR_TRUNCATED;
-    if (read->since_hash.size == 0)
-        return ERR_NONE;
-    TRY(shelf_hash(query->shelf, read->since, hash));
-    return span_equal(read->since_hash, SPAN(hash, sizeof hash)) ? ERR_NONE : ERR_AHEAD;
-}
-
-static enum err read_page(struct query *query, const struct query_tags *tags,
-                          struct message_page *page)
-{
-    TRY(check_position(query));
+    TRY(find_range(query, page));
     if (query->read->exact) {
         TRY(read_exact(query, page));
-    } else if (query->read->before == 0) {
-        TRY(read_forwards(query, tags, page));
+    } else if (!query->backwards) {
+        TRY(read_forwards(query, page));
     } else {
         size_t *ends = bytes_zeroed(query->limit, sizeof *ends);
-        enum err err = read_backwards(query, tags, ends, page);
+        enum err err = read_backwards(query, ends, page);
         bytes_free(ends);
         TRY(err);
     }
@@ -347,20 +300,34 @@ static enum err read_page(struct query *query, const struct query_tags *tags,
     return hash_at(query, page->prev_id, query->buffers->prev_hash);
 }
 
-void query_read(struct shelf *shelf, const struct query_tags *tags, const struct message_read *read,
-                struct query_buffers *buffers, struct message_page *page)
+static void query_open(struct query *query, struct shelf *shelf, const struct query_tags *tags,
+                       const struct message_read *read, struct query_buffers *buffers)
 {
-    struct query query = {
+    *query = (struct query){
         .shelf = shelf,
         .read = read,
+        .tags = tags,
         .buffers = buffers,
         .limit = read->limit ? lower(read->limit, QUERY_LIMIT_MAX) : QUERY_LIMIT_PRESET,
         .bytes = (size_t)(read->bytes ? lower(read->bytes, QUERY_BYTES_MAX) : MiB(1)),
-        .parts_left = QUERY_PARTS_MAX,
+        .backwards = read->before > 0 || read->at_time > 0 || read->last || read->reverse,
+        .error_known = true,
     };
+    query->match.shelf = query->rows.shelf = shelf;
+    query->match.filter = (struct filter){&read->tags, &read->all_tags, &read->no_tags};
+    query->rows.records = &buffers->records;
+    bool neighbours = filter_is_empty(&query->match.filter) && !query->backwards && !read->exact;
+    query->rows.along = neighbours ? lower(query->limit, ALONG_MAX) : 0;
+}
+
+void query_read(struct shelf *shelf, const struct query_tags *tags, const struct message_read *read,
+                struct query_buffers *buffers, struct message_page *page)
+{
+    struct query *query = bytes_zeroed(1, sizeof *query);
+    query_open(query, shelf, tags, read, buffers);
     bytes_clear(&buffers->rows);
     *page = (struct message_page){.ticket = read->ticket};
-    enum err err = read_page(&query, tags, page);
+    enum err err = read_page(query, page);
     if (err != ERR_NONE) {
         *page = (struct message_page){.ticket = read->ticket, .error = SPAN_TEXT(err_name(err))};
         bytes_clear(&buffers->rows);
@@ -371,4 +338,6 @@ void query_read(struct shelf *shelf, const struct query_tags *tags, const struct
     page->first_id = shelf->last_id ? shelf->first_id : 0;
     page->last_id = shelf->last_id;
     page->rows = bytes_span(&buffers->rows);
+    match_close(&query->match);
+    bytes_free(query);
 }

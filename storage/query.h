@@ -1,8 +1,7 @@
-/* query.h - reads: one change, or a page of changes by id and tags.
+/* query.h - reads: one change, or a page of changes by id, time and tags.
  *
- * Every row is checked before it leaves: the record by its crc, the change by
- * the hash chain. A damaged one is ERR_CORRUPT, never a wrong byte (S6). What is
- * a page and what its words mean is in messages.def, READ and PAGE. */
+ * What is a page and what its words mean is in messages.def, READ and PAGE. Which ids fit is
+ * match.h's, one change is row.h's: every row is checked before it leaves (S6). */
 #ifndef STORAGE_QUERY_H
 #define STORAGE_QUERY_H
 
@@ -13,12 +12,13 @@ enum {
     QUERY_LIMIT_PRESET = 100,
     QUERY_LIMIT_MAX = 10000,
     QUERY_BYTES_MAX = 4 << 20,
-    QUERY_PARTS_MAX = 512, /* segments looked into by one read; then scanned_to says how far */
 };
 
-/* Answers the question "what is the first use of this tag?"; 0: never used. */
+/* What the state knows beside the log. first: the first use of a tag; 0: never used.
+ * newest: the newest change of a key; 0: it has none. */
 struct query_tags {
     enum err (*first)(void *owner, struct span tag, uint64_t *id);
+    enum err (*newest)(void *owner, struct span key, uint64_t *id);
     void *owner;
 };
 

@@ -103,5 +103,5 @@ enum err schema_check(sqlite3 *db, const struct schema *schema)
     struct marks marks;
     TRY(read_marks(db, &marks));
     TRY(weigh(&marks, schema));
-    return marks.version == (int64_t)schema->version ? ERR_NONE : ERR_VERSION;
+    return marks.version == (int64_t)schema->version ? ERR_NONE : ERR_GAP;
 }

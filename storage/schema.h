@@ -45,7 +45,7 @@ MUST_USE enum err schema_admit(sqlite3 *db, const struct schema *schema);
  * ERR_IO: the disk refused. */
 MUST_USE enum err schema_migrate(sqlite3 *db, const struct schema *schema);
 
-/* As above without writing; an older version is refused too (ERR_VERSION). */
+/* As above without writing; an older version is ERR_GAP. */
 MUST_USE enum err schema_check(sqlite3 *db, const struct schema *schema);
 
 #endif

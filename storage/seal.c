@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static const char *const steps[] = {
@@ -20,13 +21,20 @@ static const char *const steps[] = {
     " STRICT;"
     "CREATE TABLE tags(number INTEGER PRIMARY KEY, tag BLOB NOT NULL, previous INTEGER NOT NULL,"
     " ids BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;",
+    /* 2: small blocks, and the tags in order, so that a question reads a few pages and checks each.
+     * What is left of version 1 is built anew from its segment. */
+    "DELETE FROM summary; DELETE FROM runs; DELETE FROM hashes; DROP TABLE tags;"
+    "CREATE TABLE names(number INTEGER PRIMARY KEY, tag BLOB NOT NULL, crc INTEGER NOT NULL) "
+    "STRICT;"
+    "CREATE TABLE tags(number INTEGER PRIMARY KEY, previous INTEGER NOT NULL, ids BLOB NOT NULL,"
+    " crc INTEGER NOT NULL) STRICT;",
     NULL,
 };
 
 static const struct schema schema = {
     .name = "index",
     .application_id = SCHEMA_ID_INDEX,
-    .version = 1,
+    .version = 2,
     .steps = steps,
     .sync = SCHEMA_NORMAL,
     .page_size = 4096,
@@ -34,7 +42,10 @@ static const struct schema schema = {
     .checkpoint_pages = 0,
 };
 
-enum { SUMMARY_SIZE = 32 + 3 * HASH_SIZE, RUNS_PER_ROW = 4096, HASHES_PER_ROW = 4096 };
+enum {
+    SUMMARY_SIZE = 40 + 3 * HASH_SIZE,
+    RUNS_PER_ROW = SEAL_HASH_BLOCK / sizeof(struct tagindex_run),
+};
 
 #define SLICE_SIZE MiB(1)
 
@@ -80,7 +91,7 @@ static struct span column_blob(sqlite3_stmt *row, int column)
     return SPAN(data, (size_t)sqlite3_column_bytes(row, column));
 }
 
-static uint32_t row_crc(uint64_t number, struct span a, struct span b)
+uint32_t seal_crc(uint64_t number, struct span a, struct span b)
 {
     uint32_t crc = hash_crc32c(0, SPAN(&number, sizeof number));
     return hash_crc32c(hash_crc32c(crc, a), b);
@@ -88,42 +99,99 @@ static uint32_t row_crc(uint64_t number, struct span a, struct span b)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/* One blob, cut into rows of at most `row_size` bytes, numbered by their place. */
-static enum err write_blob(struct store *store, const char *sql, struct span content,
-                           size_t row_size)
+static enum err write_block(struct store *store, sqlite3_stmt *add, uint64_t key,
+                            struct span content)
 {
-    sqlite3_stmt *add = NULL;
-    TRY(store_prepare(store, sql, &add));
-    enum err err = ERR_NONE;
-    for (size_t at = 0; at < content.size && err == ERR_NONE; at += row_size) {
-        size_t left = content.size - at;
-        struct span part = SPAN(content.data + at, left < row_size ? left : row_size);
-        bind_u64(add, 1, at);
-        bind_blob(add, 2, part);
-        bind_u64(add, 3, row_crc(at, part, SPAN(NULL, 0)));
-        err = store_step(store, add, NULL);
+    bind_u64(add, 1, key);
+    bind_blob(add, 2, content);
+    bind_u64(add, 3, seal_crc(key, content, SPAN(NULL, 0)));
+    return store_step(store, add, NULL);
+}
+
+/* The key of a block of hashes is its place, that of a block of runs the first id in it. */
+static enum err write_hashes(struct store *store, sqlite3_stmt *add, struct span hashes)
+{
+    for (size_t at = 0; at < hashes.size; at += SEAL_HASH_BLOCK) {
+        size_t left = hashes.size - at;
+        size_t size = left < SEAL_HASH_BLOCK ? left : SEAL_HASH_BLOCK;
+        TRY(write_block(store, add, at, SPAN(hashes.data + at, size)));
     }
-    sqlite3_finalize(add);
+    return ERR_NONE;
+}
+
+static enum err write_runs(struct store *store, sqlite3_stmt *add, const struct tagindex *index)
+{
+    for (uint32_t slot = 0; slot < index->run_count; slot += RUNS_PER_ROW) {
+        uint32_t left = index->run_count - slot;
+        size_t size = (left < RUNS_PER_ROW ? left : RUNS_PER_ROW) * sizeof *index->runs;
+        TRY(write_block(store, add, index->runs[slot].id, SPAN(&index->runs[slot], size)));
+    }
+    return ERR_NONE;
+}
+
+static enum err write_blocks(struct store *store, const struct tagindex *index)
+{
+    sqlite3_stmt *runs = NULL, *hashes = NULL;
+    enum err err = store_prepare(store, "INSERT INTO runs VALUES(?1, ?2, ?3)", &runs);
+    if (err == ERR_NONE)
+        err = store_prepare(store, "INSERT INTO hashes VALUES(?1, ?2, ?3)", &hashes);
+    if (err == ERR_NONE)
+        err = write_runs(store, runs, index);
+    if (err == ERR_NONE)
+        err = write_hashes(store, hashes, bytes_span(&index->hashes));
+    sqlite3_finalize(runs);
+    sqlite3_finalize(hashes);
+    return err;
+}
+
+static int compare_tags(const void *a, const void *b, void *map)
+{
+    uint32_t left, right;
+    memcpy(&left, a, sizeof left);
+    memcpy(&right, b, sizeof right);
+    return span_compare(tagmap_text(map, left), tagmap_text(map, right));
+}
+
+static enum err write_tag(struct store *store, sqlite3_stmt *name, sqlite3_stmt *ids, uint64_t rank,
+                          struct span tag, const struct tagindex_list *list)
+{
+    struct span offsets = SPAN(list->offsets, list->count * sizeof *list->offsets);
+    bind_u64(name, 1, rank);
+    bind_blob(name, 2, tag);
+    bind_u64(name, 3, seal_crc(rank, tag, SPAN(NULL, 0)));
+    TRY(store_step(store, name, NULL));
+    bind_u64(ids, 1, rank);
+    bind_u64(ids, 2, list->previous);
+    bind_blob(ids, 3, offsets);
+    bind_u64(ids, 4, seal_crc(rank, SPAN(&list->previous, sizeof list->previous), offsets));
+    return store_step(store, ids, NULL);
+}
+
+/* In the order of their bytes, so that a reader finds one by halving. */
+static enum err write_sorted(struct store *store, const struct tagindex *index,
+                             const uint32_t *order)
+{
+    sqlite3_stmt *name = NULL, *ids = NULL;
+    enum err err = store_prepare(store, "INSERT INTO names VALUES(?1, ?2, ?3)", &name);
+    if (err == ERR_NONE)
+        err = store_prepare(store, "INSERT INTO tags VALUES(?1, ?2, ?3, ?4)", &ids);
+    for (uint32_t rank = 0; rank < index->tags.count && err == ERR_NONE; rank++)
+        err = write_tag(store, name, ids, rank, tagmap_text(&index->tags, order[rank]),
+                        &index->lists[order[rank]]);
+    sqlite3_finalize(name);
+    sqlite3_finalize(ids);
     return err;
 }
 
 static enum err write_tags(struct store *store, const struct tagindex *index)
 {
-    sqlite3_stmt *add = NULL;
-    TRY(store_prepare(store, "INSERT INTO tags VALUES(?1, ?2, ?3, ?4, ?5)", &add));
-    enum err err = ERR_NONE;
-    for (uint32_t number = 0; number < index->tags.count && err == ERR_NONE; number++) {
-        const struct tagindex_list *list = &index->lists[number];
-        struct span tag = tagmap_text(&index->tags, number);
-        struct span ids = SPAN(list->offsets, list->count * sizeof *list->offsets);
-        bind_u64(add, 1, number);
-        bind_blob(add, 2, tag);
-        bind_u64(add, 3, list->previous);
-        bind_blob(add, 4, ids);
-        bind_u64(add, 5, row_crc(list->previous, tag, ids));
-        err = store_step(store, add, NULL);
-    }
-    sqlite3_finalize(add);
+    uint32_t count = index->tags.count, *order = bytes_zeroed(count + 1, sizeof *order);
+    struct tagmap map = index->tags; /* as the sort wants it: not constant */
+    for (uint32_t number = 0; number < count; number++)
+        order[number] = number;
+    qsort_r(order, count, sizeof *order, compare_tags, &map);
+    enum err err = write_sorted(store, index, order);
+    bytes_free(order);
     return err;
 }
 
@@ -136,6 +204,7 @@ static void encode_summary(const struct seal *seal, uint8_t content[SUMMARY_SIZE
     memcpy(content + 32, seal->first_hash, HASH_SIZE);
     memcpy(content + 32 + HASH_SIZE, seal->last_hash, HASH_SIZE);
     memcpy(content + 32 + 2 * HASH_SIZE, seal->file_hash, HASH_SIZE);
+    save_u64(content + 32 + 3 * HASH_SIZE, seal->tag_count);
 }
 
 static enum err write_summary(struct store *store, const struct seal *seal)
@@ -146,21 +215,42 @@ static enum err write_summary(struct store *store, const struct seal *seal)
     TRY(store_prepare(store, "INSERT INTO summary VALUES(1, ?1, ?2, ?3)", &add));
     bind_blob(add, 1, SPAN(content, sizeof content));
     bind_blob(add, 2, bytes_span(&seal->bloom));
-    bind_u64(add, 3, row_crc(1, SPAN(content, sizeof content), bytes_span(&seal->bloom)));
+    bind_u64(add, 3, seal_crc(1, SPAN(content, sizeof content), bytes_span(&seal->bloom)));
     enum err err = store_step(store, add, NULL);
     sqlite3_finalize(add);
     return err;
 }
 
+/* The prefixes of a tag, by which a filter may ask: "a/" and "a/b/" of "a/b/c". Returns how many.
+ */
+static uint32_t add_prefixes(struct bytes *bloom, struct span tag)
+{
+    uint32_t count = 0;
+    for (size_t size = 1; size <= tag.size; size++) {
+        if (tag.data[size - 1] != '/')
+            continue;
+        count++;
+        if (bloom != NULL)
+            bloom_add(bloom, SPAN(tag.data, size));
+    }
+    return count;
+}
+
 static void complete(struct seal *seal, const struct tagindex *index)
 {
+    uint32_t count = index->tags.count;
     seal->first_id = index->first_id;
     seal->next_id = index->next_id;
+    seal->tag_count = index->tags.count;
     memcpy(seal->first_hash, tagindex_hash(index, index->first_id - 1), HASH_SIZE);
     memcpy(seal->last_hash, tagindex_hash(index, index->next_id - 1), HASH_SIZE);
-    bloom_begin(&seal->bloom, index->tags.count);
     for (uint32_t number = 0; number < index->tags.count; number++)
+        count += add_prefixes(NULL, tagmap_text(&index->tags, number));
+    bloom_begin(&seal->bloom, count);
+    for (uint32_t number = 0; number < index->tags.count; number++) {
         bloom_add(&seal->bloom, tagmap_text(&index->tags, number));
+        add_prefixes(&seal->bloom, tagmap_text(&index->tags, number));
+    }
 }
 
 static enum err write_file(const char *path, const struct tagindex *index, const struct seal *seal)
@@ -169,11 +259,7 @@ static enum err write_file(const char *path, const struct tagindex *index, const
     TRY(store_open(&store, path, &schema));
     TRY(store_begin(&store));
     TRY(write_summary(&store, seal));
-    TRY(write_blob(&store, "INSERT INTO runs VALUES(?1, ?2, ?3)",
-                   SPAN(index->runs, index->run_count * sizeof *index->runs),
-                   RUNS_PER_ROW * sizeof *index->runs));
-    TRY(write_blob(&store, "INSERT INTO hashes VALUES(?1, ?2, ?3)", bytes_span(&index->hashes),
-                   (size_t)HASHES_PER_ROW * HASH_SIZE));
+    TRY(write_blocks(&store, index));
     TRY(write_tags(&store, index));
     TRY(store_commit(&store));
     return store_seal(&store);
@@ -204,7 +290,7 @@ static enum err take_summary(void *owner, sqlite3_stmt *row)
     struct seal *seal = owner;
     struct span content = column_blob(row, 0), bloom = column_blob(row, 1);
     uint32_t crc = (uint32_t)sqlite3_column_int64(row, 2);
-    if (content.size != SUMMARY_SIZE || row_crc(1, content, bloom) != crc)
+    if (content.size != SUMMARY_SIZE || seal_crc(1, content, bloom) != crc)
         return ERR_CORRUPT;
     seal->first_index = load_u64(content.data);
     seal->last_index = load_u64(content.data + 8);
@@ -213,6 +299,7 @@ static enum err take_summary(void *owner, sqlite3_stmt *row)
     memcpy(seal->first_hash, content.data + 32, HASH_SIZE);
     memcpy(seal->last_hash, content.data + 32 + HASH_SIZE, HASH_SIZE);
     memcpy(seal->file_hash, content.data + 32 + 2 * HASH_SIZE, HASH_SIZE);
+    seal->tag_count = load_u64(content.data + 32 + 3 * HASH_SIZE);
     bytes_append_span(&seal->bloom, bloom);
     return ERR_NONE;
 }
@@ -221,73 +308,6 @@ static enum err read_summary(struct store *store, struct seal *seal)
 {
     TRY(walk(store, "SELECT content, bloom, crc FROM summary", take_summary, seal));
     bool sound = seal->bloom.size > 0 && seal->first_id > 0 && seal->next_id >= seal->first_id;
-    return sound ? ERR_NONE : ERR_CORRUPT;
-}
-
-/* Appends one row of a cut blob. */
-static enum err take_part(void *owner, sqlite3_stmt *row)
-{
-    struct bytes *whole = owner;
-    uint64_t at = (uint64_t)sqlite3_column_int64(row, 0);
-    struct span part = column_blob(row, 1);
-    uint32_t crc = (uint32_t)sqlite3_column_int64(row, 2);
-    if (at != whole->size || row_crc(at, part, SPAN(NULL, 0)) != crc)
-        return ERR_CORRUPT;
-    bytes_append_span(whole, part);
-    return ERR_NONE;
-}
-
-static enum err take_tag(void *owner, sqlite3_stmt *row)
-{
-    struct tagindex *index = owner;
-    uint64_t previous = (uint64_t)sqlite3_column_int64(row, 2);
-    struct span tag = column_blob(row, 1), ids = column_blob(row, 3);
-    uint32_t crc = (uint32_t)sqlite3_column_int64(row, 4);
-    if (row_crc(previous, tag, ids) != crc || ids.size % 4 != 0)
-        return ERR_CORRUPT;
-    if (tagmap_find(&index->tags, tag) != TAGMAP_NONE)
-        return ERR_CORRUPT;
-    uint32_t count = (uint32_t)(ids.size / 4);
-    struct tagindex_list *list = tagindex_list_at(index, tagmap_add(&index->tags, tag));
-    *list = (struct tagindex_list){.previous = previous, .count = count, .room = count};
-    list->offsets = bytes_resize(NULL, count ? count : 1, sizeof *list->offsets);
-    if (count > 0)
-        memcpy(list->offsets, ids.data, ids.size);
-    return ERR_NONE;
-}
-
-static enum err take_runs(struct store *store, struct tagindex *index)
-{
-    struct bytes runs = {0};
-    enum err err =
-        walk(store, "SELECT first, content, crc FROM runs ORDER BY first", take_part, &runs);
-    if (err == ERR_NONE && runs.size % sizeof *index->runs != 0)
-        err = ERR_CORRUPT;
-    if (err == ERR_NONE && runs.size > 0) {
-        index->run_count = index->run_room = (uint32_t)(runs.size / sizeof *index->runs);
-        index->runs = bytes_resize(NULL, index->run_count, sizeof *index->runs);
-        memcpy(index->runs, runs.data, runs.size);
-    }
-    bytes_close(&runs);
-    return err;
-}
-
-static enum err load(struct store *store, struct tagindex *index)
-{
-    struct seal seal = {0};
-    enum err err = read_summary(store, &seal);
-    index->first_id = seal.first_id;
-    index->next_id = seal.next_id;
-    seal_close(&seal);
-    TRY(err);
-    TRY(take_runs(store, index));
-    TRY(walk(store, "SELECT first, content, crc FROM hashes ORDER BY first", take_part,
-             &index->hashes));
-    TRY(walk(store, "SELECT number, tag, previous, ids, crc FROM tags ORDER BY number", take_tag,
-             index));
-    uint64_t hashes = index->next_id - index->first_id + 1;
-    bool sound = index->hashes.size == hashes * HASH_SIZE &&
-                 (index->run_count > 0) == (index->next_id > index->first_id);
     return sound ? ERR_NONE : ERR_CORRUPT;
 }
 
@@ -317,7 +337,7 @@ enum err seal_write(const char *segment_path, const struct tagindex *index, stru
     return sync_directory_of(path);
 }
 
-static enum err open_index(const char *segment_path, struct store *store)
+enum err seal_open(const char *segment_path, struct store *store)
 {
     char path[PATH_MAX];
     TRY(index_path(segment_path, ".index", path));
@@ -329,15 +349,8 @@ static enum err open_index(const char *segment_path, struct store *store)
 enum err seal_read(const char *segment_path, struct seal *seal)
 {
     SCOPED(store) store = {0};
-    TRY(open_index(segment_path, &store));
+    TRY(seal_open(segment_path, &store));
     return read_summary(&store, seal);
-}
-
-enum err seal_load(const char *segment_path, struct tagindex *index)
-{
-    SCOPED(store) store = {0};
-    TRY(open_index(segment_path, &store));
-    return load(&store, index);
 }
 
 enum err seal_remove(const char *segment_path)

@@ -13,6 +13,7 @@
 struct seal {
     uint64_t first_index, last_index; /* of the log */
     uint64_t first_id, next_id;       /* equal: no change is in it */
+    uint64_t tag_count;               /* different ones */
     uint8_t first_hash[HASH_SIZE];    /* change hash at first_id - 1 */
     uint8_t last_hash[HASH_SIZE];     /* at next_id - 1 */
     uint8_t file_hash[HASH_SIZE];     /* of the sealed segment file */
@@ -25,10 +26,18 @@ void seal_close(struct seal *seal);
 MUST_USE enum err seal_write(const char *segment_path, const struct tagindex *index,
                              struct seal *seal);
 
+enum { SEAL_HASH_BLOCK = 120 * HASH_SIZE }; /* fits on a page, also as a block of runs */
+
+/* The checksum of a row: a number and two blobs. */
+uint32_t seal_crc(uint64_t number, struct span a, struct span b);
+
+/* Opens the .index file for reading. ERR_NOT_FOUND: no such file.  ERR_VERSION, ERR_CORRUPT. */
+MUST_USE enum err seal_open(const char *segment_path, struct store *store);
+
 /* Reads the summary. ERR_NOT_FOUND: no such file.  ERR_CORRUPT, ERR_VERSION, ERR_IO. */
 MUST_USE enum err seal_read(const char *segment_path, struct seal *seal);
 
-/* Reads the whole index back. Errors as above. */
+/* Reads all of it, each row checked (sealread.c). Errors as above. */
 MUST_USE enum err seal_load(const char *segment_path, struct tagindex *index);
 
 /* Removes the .index file, durably: it is to be built anew, or its segment is gone. */

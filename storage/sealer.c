@@ -23,7 +23,7 @@ static enum err write_index(struct sealer *sealer, struct shelf *shelf, struct s
     part->seal.first_index = part->first;
     part->seal.last_index = part->last;
     TRY(seal_write(part->path, shelf_growing(shelf, part), &part->seal));
-    part->indexed = true;
+    shelf_sealed(part);
     sealer->part = NULL;
     sealer->sealed++;
     log_info("segment_sealed", kv_text("path", part->path), kv_u64("first", part->first),

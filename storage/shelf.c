@@ -6,16 +6,22 @@
 
 static void free_index(struct tagindex **index)
 {
-    if (*index == NULL)
-        return;
-    tagindex_close(*index);
-    bytes_free(*index);
-    *index = NULL;
+    if (*index != NULL)
+        tagindex_close(*index);
+    bytes_free(*index), *index = NULL;
+}
+
+static void close_index(struct shelf_part *part)
+{
+    if (part->opened != NULL)
+        sealread_close(part->opened);
+    bytes_free(part->opened);
+    part->opened = NULL;
 }
 
 static void free_part(struct shelf_part *part)
 {
-    shelf_close_reader(part);
+    shelf_rest(part);
     segment_free(part->handed);
     free_index(&part->index);
     seal_close(&part->seal);
@@ -33,9 +39,7 @@ static bool same_file(const char *a, const char *b)
 static char *copy_text(const char *text)
 {
     size_t size = strlen(text) + 1;
-    char *copy = bytes_resize(NULL, size, 1);
-    memcpy(copy, text, size);
-    return copy;
+    return memcpy(bytes_resize(NULL, size, 1), text, size);
 }
 
 static struct shelf_part *append_part(struct shelf *shelf, const char *path, uint64_t first)
@@ -62,7 +66,8 @@ static enum err open_seal(struct shelf_part *part, const struct storage_segment 
         return ERR_NONE;
     }
     seal_close(&part->seal);
-    if (err != ERR_NONE && err != ERR_NOT_FOUND && err != ERR_CORRUPT)
+    /* It is made of its segment alone: an older one is made anew like a damaged one. */
+    if (err != ERR_NONE && err != ERR_NOT_FOUND && err != ERR_CORRUPT && err != ERR_GAP)
         return err;
     log_warn("index_dropped", kv_text("segment", part->path), kv_err(err));
     return seal_remove(part->path);
@@ -75,7 +80,7 @@ static struct shelf_part *oldest(struct shelf *shelf, uint32_t max, bool readers
     uint32_t open = 0;
     for (uint32_t slot = 0; slot < shelf->count; slot++) {
         struct shelf_part *part = shelf->parts[slot];
-        if (readers ? part->reader == NULL : part->index == NULL || !part->indexed)
+        if (readers ? part->reader == NULL : part->opened == NULL)
             continue;
         open++;
         if (oldest == NULL || (readers ? part->reader_used < oldest->reader_used
@@ -94,28 +99,25 @@ static enum err open_reader(struct shelf *shelf, struct shelf_part *part)
         struct segment *reader = bytes_zeroed(1, sizeof *reader);
         enum err err = part->sealed ? segment_open_sealed(reader, part->path)
                                     : segment_open_reader(reader, part->path);
-        if (err != ERR_NONE) {
-            segment_free(reader);
-            return err;
-        }
         part->reader = reader;
+        if (err != ERR_NONE)
+            shelf_close_reader(part);
+        TRY(err);
     }
     part->reader_used = ++shelf->clock;
     return part->reader->first == 0 ? segment_refresh(part->reader) : ERR_NONE;
 }
 
-static enum err load_index(struct shelf *shelf, struct shelf_part *part)
+static enum err open_index(struct shelf *shelf, struct shelf_part *part)
 {
     struct shelf_part *old = oldest(shelf, SHELF_INDEXES_MAX, false);
     if (old != NULL)
-        free_index(&old->index);
-    struct tagindex *index = bytes_zeroed(1, sizeof *index);
-    enum err err = seal_load(part->path, index);
-    if (err == ERR_NONE)
-        part->index = index;
-    else
-        free_index(&index);
-    return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
+        close_index(old);
+    part->opened = bytes_zeroed(1, sizeof *part->opened);
+    enum err err = sealread_open(part->opened, part->path, &part->seal);
+    if (err != ERR_NONE)
+        close_index(part);
+    return err;
 }
 
 /* Slot of the part that holds a log index; shelf->count if there is none. */
@@ -297,14 +299,17 @@ struct shelf_part *shelf_part_of_id(struct shelf *shelf, uint64_t id)
     return first <= id && id < next ? shelf->parts[slot] : NULL;
 }
 
-enum err shelf_index(struct shelf *shelf, struct shelf_part *part, const struct tagindex **index)
+enum err shelf_lookup(struct shelf *shelf, struct shelf_part *part, struct lookup *lookup)
 {
-    if (part->indexed && part->index == NULL)
-        TRY(load_index(shelf, part));
-    if (part->index == NULL)
-        shelf_growing(shelf, part);
-    part->index_used = ++shelf->clock;
-    *index = part->index;
+    *lookup = (struct lookup){0};
+    if (part->indexed) {
+        if (part->opened == NULL)
+            TRY(open_index(shelf, part));
+        part->index_used = ++shelf->clock;
+        lookup->file = part->opened;
+    } else {
+        lookup->memory = shelf_growing(shelf, part);
+    }
     return ERR_NONE;
 }
 
@@ -329,25 +334,27 @@ enum err shelf_base(struct shelf *shelf, struct shelf_part *part, struct segment
 
 enum err shelf_hash(struct shelf *shelf, uint64_t id, uint8_t hash[HASH_SIZE])
 {
+    struct lookup lookup;
     memcpy(hash, shelf->cut_hash, HASH_SIZE); /* zeros at 0 */
     if (id + 1 == shelf->first_id)
         return ERR_NONE;
-    const struct tagindex *index = NULL;
     struct shelf_part *part = shelf_part_of_id(shelf, id);
     if (part == NULL)
         return ERR_NOT_FOUND;
-    TRY(shelf_index(shelf, part, &index));
-    const uint8_t *at = tagindex_hash(index, id);
-    if (at == NULL)
-        return ERR_CORRUPT;
-    memcpy(hash, at, HASH_SIZE);
-    return ERR_NONE;
+    TRY(shelf_lookup(shelf, part, &lookup));
+    return lookup_hash(&lookup, id, hash);
 }
 
 void shelf_close_reader(struct shelf_part *part)
 {
     segment_free(part->reader);
     part->reader = NULL;
+}
+
+void shelf_rest(struct shelf_part *part)
+{
+    shelf_close_reader(part);
+    close_index(part);
 }
 
 bool shelf_take(struct shelf *shelf, struct segment *segment)
@@ -384,4 +391,10 @@ struct tagindex *shelf_growing(struct shelf *shelf, struct shelf_part *part)
         tagindex_open(part->index, shelf->last_id + 1, shelf->last_hash);
     }
     return part->index;
+}
+
+void shelf_sealed(struct shelf_part *part)
+{
+    part->indexed = true;
+    free_index(&part->index);
 }

@@ -7,11 +7,12 @@
 #ifndef STORAGE_SHELF_H
 #define STORAGE_SHELF_H
 
+#include "storage/lookup.h"
 #include "storage/seal.h"
 #include "storage/segment.h"
 #include "storage/storage.h"
 
-enum { SHELF_INDEXES_MAX = 6, SHELF_READERS_MAX = 16 };
+enum { SHELF_INDEXES_MAX = 32, SHELF_READERS_MAX = 32 };
 
 struct shelf_part {
     char *path;
@@ -21,10 +22,12 @@ struct shelf_part {
     bool indexed;         /* its .index is beside it, and `seal` is what it says */
     uint64_t bytes;       /* on disk, once that is known and final; else 0 */
     struct seal seal;
-    struct tagindex *index; /* not indexed: grows here; indexed: kept for a while, or NULL */
-    struct segment *reader; /* NULL: not open */
-    struct segment *handed; /* its writing connection, given by journal to be sealed */
+    struct tagindex *index;  /* grows here; NULL: indexed, or nothing was applied in it */
+    struct sealread *opened; /* indexed: kept open for a while, or NULL */
+    struct segment *reader;  /* NULL: not open */
+    struct segment *handed;  /* its writing connection, given by journal to be sealed */
     uint64_t index_used, reader_used;
+    uint64_t first_ts; /* log time of its first change; 0: not asked yet */
 };
 
 struct shelf {
@@ -68,8 +71,7 @@ void shelf_ids(const struct shelf *shelf, const struct shelf_part *part, uint64_
                uint64_t *next);
 
 /* Lends the index of a part until the next call. ERR_CORRUPT, ERR_IO. */
-MUST_USE enum err shelf_index(struct shelf *shelf, struct shelf_part *part,
-                              const struct tagindex **index);
+MUST_USE enum err shelf_lookup(struct shelf *shelf, struct shelf_part *part, struct lookup *lookup);
 
 /* Appends whole, checked records from..to of one file, as many as fit, at least one.
  * ERR_NOT_FOUND, ERR_TRUNCATED: before the log.  ERR_CORRUPT, ERR_IO. */
@@ -86,6 +88,9 @@ MUST_USE enum err shelf_hash(struct shelf *shelf, uint64_t id, uint8_t hash[HASH
 /* Closes the reader of a part: nothing else may hold its file open. */
 void shelf_close_reader(struct shelf_part *part);
 
+/* Closes all that is open of a part; it is opened again when it is asked for. */
+void shelf_rest(struct shelf_part *part);
+
 /* Takes over the writing connection of a part; false: no such part. */
 bool shelf_take(struct shelf *shelf, struct segment *segment);
 
@@ -93,6 +98,9 @@ bool shelf_take(struct shelf *shelf, struct segment *segment);
 struct shelf_part *shelf_oldest_open(struct shelf *shelf);
 /* True if all of the part is applied, and no more will come into it. */
 bool shelf_complete(const struct shelf *shelf, const struct shelf_part *part);
+
+/* The part has its .index now: its index in memory is freed. */
+void shelf_sealed(struct shelf_part *part);
 
 /* The tagindex that grows with a part that has no .index; made where missing. */
 struct tagindex *shelf_growing(struct shelf *shelf, struct shelf_part *part);

@@ -7,29 +7,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static const char *const steps[] = {
-    "CREATE TABLE mark(one INTEGER PRIMARY KEY CHECK(one = 1), applied INTEGER NOT NULL,"
-    " content BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE outcomes(idx INTEGER PRIMARY KEY, txid BLOB NOT NULL, kind TEXT,"
-    " id INTEGER NOT NULL, count INTEGER NOT NULL, ts INTEGER NOT NULL,"
-    " body_hash INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE tags(tag BLOB PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL,"
-    " count INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE configs(idx INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;",
-    NULL,
-};
-
-static const struct schema schema = {
-    .name = "state",
-    .application_id = SCHEMA_ID_STATE,
-    .version = 1,
-    .steps = steps,
-    .sync = SCHEMA_NORMAL,
-    .page_size = 4096,
-    .cache_kib = 16384,
-    .checkpoint_pages = 8000,
-};
-
 /* Numbers, cluster id, hash, founded; times and indexes; the cut; then the settings, of which an
  * older version may have fewer. */
 enum {
@@ -211,15 +188,17 @@ static enum err write_mark(struct state *state, const struct apply_mark *mark)
 
 enum err state_open(struct state *state, const char *path)
 {
-    TRY(store_open(&state->store, path, &schema));
+    TRY(store_open(&state->store, path, &state_schema));
     TRY(prepare_reads(state));
-    return prepare_writes(state);
+    TRY(prepare_writes(state));
+    return statekeys_open(&state->keys, &state->store, true);
 }
 
 enum err state_open_reader(struct state *state, const char *path)
 {
-    TRY(store_open_reader(&state->store, path, &schema));
-    return prepare_reads(state);
+    TRY(store_open_reader(&state->store, path, &state_schema));
+    TRY(prepare_reads(state));
+    return statekeys_open(&state->keys, &state->store, false);
 }
 
 void state_close(struct state *state)
@@ -230,6 +209,7 @@ void state_close(struct state *state)
                                   state->add_config};
     for (size_t i = 0; i < COUNT_OF(statements); i++)
         sqlite3_finalize(statements[i]);
+    statekeys_close(&state->keys);
     store_close(&state->store);
     *state = (struct state){0};
 }

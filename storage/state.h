@@ -8,10 +8,14 @@
 #define STORAGE_STATE_H
 
 #include "storage/apply.h"
+#include "storage/statekeys.h"
 #include "storage/store.h"
+
+extern const struct schema state_schema;
 
 struct state {
     struct store store;
+    struct statekeys keys;
     sqlite3_stmt *read_mark, *write_mark, *read_outcome, *add_outcome, *oldest, *prune;
     sqlite3_stmt *read_tag, *change_tag, *add_tag, *add_config;
 };

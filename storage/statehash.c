@@ -53,6 +53,22 @@ static enum err hash_tag(void *owner, struct span tag, const struct state_tag *k
     return ERR_NONE;
 }
 
+static enum err hash_keys(struct statehash *all, struct statekeys *keys)
+{
+    struct span key;
+    struct statekeys_row row;
+    statekeys_scan_begin(keys, (struct span){0});
+    for (;;) {
+        TRY(statekeys_scan_next(keys, &key, &row));
+        if (key.size == 0)
+            return ERR_NONE;
+        hash_add_sized(&all->hash, key);
+        hash_add_u64(&all->hash, row.id);
+        hash_add_u64(&all->hash, row.removed);
+        hash_add_sized(&all->hash, row.row);
+    }
+}
+
 enum err statehash_of(struct state *state, uint8_t hash[HASH_SIZE])
 {
     struct statehash all;
@@ -63,6 +79,7 @@ enum err statehash_of(struct state *state, uint8_t hash[HASH_SIZE])
     hash_mark(&all, &mark);
     TRY(state_outcomes(state, 0, hash_outcome, &all));
     TRY(state_tags(state, SPAN(NULL, 0), hash_tag, &all));
+    TRY(hash_keys(&all, &state->keys));
     hash_end(&all.hash, hash);
     return ERR_NONE;
 }

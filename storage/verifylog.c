@@ -2,7 +2,7 @@
 #include "storage/verify.h"
 
 #include "common/log.h"
-#include "storage/seal.h"
+#include "storage/sealread.h"
 #include "storage/walscan.h"
 
 #include <inttypes.h>
@@ -135,6 +135,13 @@ static bool same_index(const struct tagindex *a, const struct tagindex *b)
                       SPAN(b->runs, b->run_count * sizeof *b->runs));
 }
 
+static enum err load_index(const char *file, const struct seal *seal, struct tagindex *index)
+{
+    SCOPED(sealread) read = {0};
+    TRY(sealread_open(&read, file, seal));
+    return sealread_load(&read, index);
+}
+
 static void check_index(struct verify *verify, const char *file, const struct segment *segment)
 {
     struct seal seal = {0};
@@ -143,7 +150,7 @@ static void check_index(struct verify *verify, const char *file, const struct se
     snprintf(name, sizeof name, "%s.index", file);
     enum err err = seal_read(file, &seal);
     if (err == ERR_NONE)
-        err = seal_load(file, &index);
+        err = load_index(file, &seal, &index);
     if (err != ERR_NONE)
         verify_blame(verify, name, err, "it cannot be read: %s", err_name(err));
     else if (seal.first_index != segment->first || seal.last_index != segment->last)

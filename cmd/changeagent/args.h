@@ -30,11 +30,16 @@ struct args_list {
 struct args {
     const char *program_verb;
     struct args_list endpoints, tags, headers; /* headers: "name=value" as given */
+    struct args_list all_tags, no_tags;
     const char *output_name, *key, *ctype, *file, *cursor, *before, *pids, *data, *config;
     const char *server_key, *public_key, *secret_key;
+    const char *prefix, *after;
+    const char *since_time, *until_time, *at_time;
+    uint64_t until, last, bytes;
     uint64_t timeout_ms, type, since, limit, block_ms, count, id;
     uint64_t outstanding, size, tag_per_put, seconds, warm, rate, connections, distinct_tags;
     bool has_since, has_count, has_tags, has_warm, lines, now, all, help, verbose, linearizable;
+    bool reverse, headers_only, latest, removes;
     enum output output;
     const char *words[ARGS_WORDS_MAX]; /* what is no flag */
     uint32_t word_count;

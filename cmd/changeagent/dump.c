@@ -95,6 +95,7 @@ static void add_line(const struct ca_row *row, struct bytes *out)
     struct change change = {
         .type = row->type,
         .has_key = row->has_key,
+        .removes = row->removes,
         .key = span_of(row->key),
         .ctype = span_of(row->ctype),
         .data = span_of(row->data),

@@ -13,7 +13,10 @@ struct verb {
 static const struct verb verbs[] = {
     {"put", verb_put, "write a change; the data is the argument, --file, or stdin",
      "changeagent put 'hello' --tag greetings --key first"},
-    {"get", verb_get, "read the change with this id", "changeagent get 1 -o json"},
+    {"get", verb_get, "read the change with this id, or the newest one of a key",
+     "changeagent get --key first -o json"},
+    {"scan", verb_scan, "read the newest change of each key, in the order of the keys",
+     "changeagent scan --prefix user/ --limit 20"},
     {"list", verb_list, "read a page of changes",
      "changeagent list --since 100 --tag greetings --limit 20"},
     {"follow", verb_follow, "print every change, in order, each once, until stopped",

@@ -103,6 +103,7 @@ static bool take_texts(struct parse_line *line, const json_t *root)
 {
     const json_t *key = json_object_get(root, "key"), *ctype = json_object_get(root, "ctype");
     line->row.has_key = key != NULL;
+    line->row.removes = json_is_true(json_object_get(root, "delete"));
     line->row.key = text_of(key);
     line->row.ctype = text_of(ctype);
     return (key == NULL || json_is_string(key)) && (ctype == NULL || json_is_string(ctype));

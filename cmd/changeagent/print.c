@@ -74,6 +74,8 @@ static json_t *row_json(const struct ca_row *row)
     json_t *tags = json_array();
     if (row->has_key)
         json_object_set_new(object, "key", text_json(row->key));
+    if (row->removes)
+        json_object_set_new(object, "delete", json_true());
     for (uint32_t i = 0; i < row->tag_count; i++)
         json_array_append_new(tags, text_json(row->tags[i]));
     json_object_set_new(object, "tags", tags);
@@ -81,7 +83,10 @@ static json_t *row_json(const struct ca_row *row)
         json_object_set_new(object, "headers", headers_json(row->headers));
     if (row->ctype.size > 0)
         json_object_set_new(object, "ctype", text_json(row->ctype));
-    set_data(object, row->data);
+    if (row->data.size == 0 && row->data_size > 0)
+        json_object_set_new(object, "size", json_integer((json_int_t)row->data_size));
+    else
+        set_data(object, row->data);
     json_object_set_new(object, "hash", hex_json(row->hash));
     return object;
 }
@@ -198,6 +203,10 @@ static void put_row(const struct ca_row *row)
         put_clean(row->tags[i], DATA_SHOWN);
     }
     printf("%s  ", row->tag_count == 0 ? "-" : "");
+    if (row->removes)
+        printf("(deleted) ");
+    if (row->data.size == 0 && row->data_size > 0)
+        printf("(%llu bytes)", (unsigned long long)row->data_size);
     put_clean(row->data, DATA_SHOWN);
     putchar('\n');
 }

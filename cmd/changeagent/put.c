@@ -59,6 +59,7 @@ static bool fill_template(const struct args *args, struct template *template)
     template->change = (struct ca_change){
         .type = args->type,
         .key = args->key,
+        .removes = args->removes,
         .ctype = args->ctype,
         .tags = args->tags.at,
         .tag_count = args->tags.count,

@@ -1,6 +1,8 @@
 /* read.c - the verbs get, list, head and status. */
 #include "cmd/changeagent/print.h"
 #include "cmd/changeagent/verbs.h"
+#include "cmd/changeagent/when.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,47 +16,82 @@ static int finish(struct ca *ca, enum ca_code code)
     return print_flush() ? exit : EXIT_SYSTEM;
 }
 
-int verb_get(const struct args *args)
+static enum ca_code get_one(struct ca *ca, const struct args *args, uint64_t id)
 {
     struct ca_page *page;
-    struct ca *ca;
-    char *end = NULL;
-    errno = 0;
-    uint64_t id = args->word_count == 1 ? strtoull(args->words[0], &end, 10) : 0;
-    if (end == NULL || *end != 0 || errno != 0 || id == 0) {
-        fprintf(stderr, "changeagent: get takes one change id, 1 or more\n");
-        return EXIT_USAGE;
-    }
-    if (args_open(args, NULL, &ca) != CA_OK)
-        return EXIT_USAGE;
-    enum ca_code code = ca_get(ca, id, &page);
+    enum ca_code code =
+        args->key != NULL ? ca_get_key(ca, args->key, &page) : ca_get(ca, id, &page);
     if (code == CA_OK && ca_page_count(page) == 1) {
         print_table_head(args->output);
         print_row(ca_page_row(page, 0), args->output);
     }
     ca_page_close(page);
-    return finish(ca, code);
+    return code;
 }
 
-static struct ca_query query_of(const struct args *args)
+int verb_get(const struct args *args)
 {
-    return (struct ca_query){
+    struct ca *ca;
+    char *end = NULL;
+    errno = 0;
+    uint64_t id = args->word_count == 1 ? strtoull(args->words[0], &end, 10) : 0;
+    bool by_id = end != NULL && *end == 0 && errno == 0 && id > 0;
+    if (by_id == (args->key != NULL) || (args->key != NULL && args->word_count > 0)) {
+        fprintf(stderr, "changeagent: get takes one change id, 1 or more, or --key\n");
+        return EXIT_USAGE;
+    }
+    if (args_open(args, NULL, &ca) != CA_OK)
+        return EXIT_USAGE;
+    return finish(ca, get_one(ca, args, id));
+}
+
+static uint32_t small(uint64_t number, uint32_t max)
+{
+    return number < max ? (uint32_t)number : max;
+}
+
+static bool take_time(const char *text, const char *flag, uint64_t *ns)
+{
+    if (text == NULL || when_parse(text, clock_wall_ns(NULL), ns))
+        return true;
+    fprintf(stderr, "changeagent: %s: '%s' is no time; now, -2h, 2026-11-25T01:02:03Z, @seconds\n",
+            flag, text);
+    return false;
+}
+
+/* False: told on stderr. */
+static bool query_of(const struct args *args, struct ca_query *query)
+{
+    *query = (struct ca_query){
         .since = args->since,
         .cursor = args->cursor,
         .before = args->before,
         .now = args->now,
-        .limit = args->limit < UINT32_MAX ? (uint32_t)args->limit : UINT32_MAX,
-        .block_ms = args->block_ms < 60000 ? (uint32_t)args->block_ms : 60000,
+        .limit = small(args->last > 0 ? args->last : args->limit, UINT32_MAX),
+        .bytes = small(args->bytes, UINT32_MAX),
+        .block_ms = small(args->block_ms, 60000),
         .tags = args->tags.at,
         .tag_count = args->tags.count,
+        .all_tags = args->all_tags.at,
+        .all_count = args->all_tags.count,
+        .no_tags = args->no_tags.at,
+        .no_count = args->no_tags.count,
+        .until = args->until,
+        .last = args->last > 0,
+        .reverse = args->reverse,
+        .headers_only = args->headers_only,
+        .latest = args->latest,
     };
+    return take_time(args->since_time, "--since-time", &query->since_time) &&
+           take_time(args->until_time, "--until-time", &query->until_time) &&
+           take_time(args->at_time, "--at", &query->at_time);
 }
 
 /* With --all a page leads to the next one: by `next`, or backwards by `prev`. */
-static enum ca_code list_pages(struct ca *ca, const struct args *args)
+static enum ca_code list_pages(struct ca *ca, const struct args *args, struct ca_query query)
 {
-    struct ca_query query = query_of(args);
-    bool backwards = query.before != NULL, more = true;
+    bool backwards = query.before != NULL || query.last || query.reverse || query.at_time > 0;
+    bool more = true;
     char cursor[256];
     while (more) {
         struct ca_page_info info;
@@ -68,7 +105,8 @@ static enum ca_code list_pages(struct ca *ca, const struct args *args)
         snprintf(cursor, sizeof cursor, "%s", backwards ? info.prev : info.next);
         query.before = backwards ? cursor : NULL;
         query.cursor = backwards ? NULL : cursor;
-        query.now = false;
+        query.now = query.last = false;
+        query.at_time = 0; /* the cursor says it */
         ca_page_close(page);
         more = more && print_flush();
     }
@@ -77,15 +115,53 @@ static enum ca_code list_pages(struct ca *ca, const struct args *args)
 
 int verb_list(const struct args *args)
 {
+    struct ca_query query;
     struct ca *ca;
     if (args->word_count > 0 || (args->all && args->output == OUTPUT_JSON)) {
         fprintf(stderr, "changeagent: list takes flags only; --all goes with table and ndjson\n");
         return EXIT_USAGE;
     }
+    if (!query_of(args, &query) || args_open(args, NULL, &ca) != CA_OK)
+        return EXIT_USAGE;
+    print_table_head(args->output);
+    return finish(ca, list_pages(ca, args, query));
+}
+
+static enum ca_code scan_pages(struct ca *ca, const struct args *args)
+{
+    struct ca_scan scan = {.after = args->after,
+                           .prefix = args->prefix,
+                           .limit = small(args->limit, UINT32_MAX),
+                           .bytes = small(args->bytes, UINT32_MAX)};
+    char after[1025];
+    for (bool more = true; more;) {
+        struct ca_page_info info;
+        struct ca_page *page;
+        enum ca_code code = ca_scan(ca, &scan, &page);
+        if (code != CA_OK)
+            return code;
+        print_page(page, args->output);
+        ca_page_info(page, &info);
+        more = args->all && !info.at_end;
+        snprintf(after, sizeof after, "%s", info.next_key);
+        scan.after = after;
+        ca_page_close(page);
+        more = more && print_flush();
+    }
+    return CA_OK;
+}
+
+int verb_scan(const struct args *args)
+{
+    struct ca *ca;
+    if (args->word_count > 0 || (args->all && args->output == OUTPUT_JSON)) {
+        fprintf(stderr, "changeagent: scan takes flags only; --all goes with table and ndjson\n");
+        return EXIT_USAGE;
+    }
     if (args_open(args, NULL, &ca) != CA_OK)
         return EXIT_USAGE;
     print_table_head(args->output);
-    return finish(ca, list_pages(ca, args));
+    return finish(ca, scan_pages(ca, args));
 }
 
 int verb_head(const struct args *args)

@@ -33,3 +33,12 @@ $(OUT)/tests/bench/fanout_bench: $(OUT)/tests/bench/fanout_bench.o $(OUT)/cmd/ch
 .PHONY: bench-table
 bench-table: all $(OUT)/tests/bench/fanout_bench
 	@FANOUT=$(OUT)/tests/bench/fanout_bench /usr/bin/python3 tests/bench/table.py $(BENCH_LINES)
+
+# make query-bench N=1000000: what a query costs in a log of N changes, cold and warm
+$(OUT)/tests/bench/query_bench: $(OUT)/tests/bench/query_bench.o $(OUT)/libhouse.a
+	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ $(LIBS) -o $@
+
+.PHONY: query-bench
+query-bench: $(OUT)/tests/bench/query_bench
+	@rm -rf $(OUT)/query-data && mkdir -p $(OUT)/query-data
+	@$(OUT)/tests/bench/query_bench $(OUT)/query-data $(or $(N),1000000); rm -rf $(OUT)/query-data

@@ -94,7 +94,7 @@ def change_hash(previous, row):
     data = data.encode() if isinstance(data, str) else data
     headers = msgpack.packb(row["headers"], use_bin_type=True) if "headers" in row else b""
     parts = [previous, number(row["id"]), number(row["ts"]), number(row["type"]),
-             number(1 if "key" in row else 0), sized(row.get("key", "").encode()),
+             number(2 if row.get("delete") else 1 if "key" in row else 0), sized(row.get("key", "").encode()),
              number(len(row["tags"]))]
     parts += [sized(tag.encode()) for tag in row["tags"]]
     parts += [sized(headers), sized(row.get("ctype", "").encode()), sized(data)]
@@ -310,6 +310,100 @@ def check_pages(nodes, tag, last_id):
             ids([row for page, _ in tagged[:-1] for row in page])
 
 
+def check_linearizable(nodes, tag):
+    """What was acknowledged at one node is seen at every other one, without min_id."""
+    for i in range(10):
+        done = put([nodes[i % len(nodes)]], [{"tags": [tag], "data": "linear %d" % i}])
+        for node in nodes:
+            assert node.ask("head", consistency="linearizable")["id"] >= done["id"]
+            row = node.ask("get", id=done["id"], consistency="linearizable")["change"]
+            assert row["data"] == b"linear %d" % i or row["data"] == "linear %d" % i
+    refused = nodes[0].ask_once("get", id=1, consistency="roughly")
+    assert refused["error"] == "E_BAD_REQUEST", refused
+
+
+def check_queries(nodes, tag):
+    """Tag expressions, paths, log time, ranges: compared with a filter of our own."""
+    names = ["%s/%s" % (tag, name) for name in ("a", "b", "a/deep")] + [tag + "x"]
+    first = nodes[0].ask("head")["id"]
+    for i in range(24):
+        done = put(nodes, [{"tags": [names[k] for k in range(4) if i >> k & 1], "data": "q%d" % i}])
+    last = done["last_id"]
+    rows = nodes[0].ask("list", since=first, min_id=last, limit=1000)["changes"]
+
+    def fits(term, tags):
+        return any(own.startswith(term[:-1]) if term.endswith("/*") else own == term for own in tags)
+
+    def expected(any_of, all_of, none_of):
+        return [row["id"] for row in rows if (not any_of or any(fits(t, row["tags"]) for t in any_of))
+                and all(fits(t, row["tags"]) for t in all_of)
+                and not any(fits(t, row["tags"]) for t in none_of)]
+
+    for any_of, all_of, none_of in (
+            ([tag + "/*"], [], []), ([names[0], names[1]], [], []), ([], [names[0], names[1]], []),
+            ([], [], [tag + "/*"]), ([names[3]], [tag + "/a/*"], [names[1]]), ([], [names[0]], [names[3]])):
+        for node in nodes:
+            node.ask("head", min_id=last)
+            got, fields = [], {"since": first}
+            while True:
+                page = node.ask("list", tags=any_of, all_tags=all_of, no_tags=none_of, until=last, limit=3, **fields)
+                got += ids(page.get("changes") or [])
+                if page["at_end"]:
+                    break
+                fields = {"cursor": page["next"]}
+            assert got == expected(any_of, all_of, none_of), (any_of, all_of, none_of, got)
+    node, middle = nodes[-1], rows[12]
+    page = node.ask("list", since_time=middle["ts"], limit=1)
+    assert ids(page["changes"]) == [middle["id"]] and "clock_error_ns" in page
+    assert node.ask("list", since_time=middle["ts"] + 1, limit=1)["changes"][0]["id"] == middle["id"] + 1
+    page = node.ask("list", since=first, until_time=middle["ts"], limit=1000)
+    assert ids(page["changes"]) == ids(rows[:12]) and page["at_end"]
+    assert node.ask("list", at_time=middle["ts"], limit=1)["changes"][0]["id"] == middle["id"]
+    assert ids(node.ask("list", until=last, last=True, limit=5)["changes"]) == ids(rows[-5:])
+    assert ids(node.ask("list", until=last, reverse=True, limit=5)["changes"]) == ids(rows[-5:])[::-1]
+    bare = node.ask("list", since=last - 1, until=last, headers_only=True)["changes"][0]
+    assert bare["size"] == 3 and "data" not in bare
+    for wrong in ({"tags": [""]}, {"last": True, "block_ms": 5}, {"at_time": 5, "last": True}):
+        assert node.ask_once("list", **wrong)["error"] == "E_BAD_REQUEST", wrong
+
+
+def check_collection(nodes, tag):
+    """R9 - R11: a key has its newest change, in order, page by page, until it is deleted."""
+    first = nodes[0].ask("head")["id"]
+    key = tag + "/one"
+    for data in ("a", "b", "c"):
+        done = put(nodes, [{"key": key, "tags": [tag], "data": data}])
+    for node in nodes:
+        row = node.ask("get", key=key, min_id=done["id"])["change"]
+        assert row["id"] == done["id"] and row["data"] == b"c" and row["key"] == key
+        rows = node.ask("list", since=first, tags=[tag], latest=True)["changes"]
+        assert ids(rows) == [done["id"]]
+    gone = put(nodes, [{"key": key, "tags": [tag], "delete": True}])
+    for node in nodes:
+        refused = node.ask_once("get", 5000, key=key, min_id=gone["id"])
+        assert refused["error"] == "E_NOT_FOUND", refused
+        rows = node.ask("list", since=first, tags=[tag], until=gone["id"])["changes"]
+        assert len(rows) == 4 and rows[-1]["delete"] is True and rows[-1]["hash"] == gone["hash"]
+    names = ["%s/%04d" % (tag, number) for number in range(1050)]
+    for begin in range(0, 1050, 350):
+        done = put(nodes, [{"key": name, "data": name} for name in reversed(names[begin:begin + 350])])
+    for node in nodes:
+        seen, pages, after = [], 0, ""
+        while True:
+            page = node.ask("scan", prefix=tag + "/", after=after, min_id=done["last_id"])
+            seen += [row["key"] for row in page["changes"]]
+            pages += 1
+            assert all(row["data"].decode() == row["key"] for row in page["changes"])
+            after = page["next"]
+            if page["at_end"]:
+                break
+        assert seen == names and pages == 11, (len(seen), pages)
+    for wrong in ({"id": 1, "key": "k"}, {}):
+        assert nodes[0].ask_once("get", **wrong)["error"] == "E_BAD_REQUEST"
+    refused = nodes[0].ask_once("put", txid=os.urandom(16), body=msgpack.packb({"changes": [{"delete": True}]}))
+    assert refused["error"] == "E_BAD_REQUEST", refused
+
+
 def check_long_poll(context, nodes, tag):
     """A list that waits is answered by the put of somebody else, on another node."""
     head = nodes[-1].ask("head")["id"]
@@ -384,6 +478,9 @@ def main(endpoints):
     check_refusals(nodes)
     last_id = check_many_in_one(nodes, tag)
     check_pages(nodes, tag, last_id)
+    check_linearizable(nodes, tag)
+    check_queries(nodes, tag)
+    check_collection(nodes, tag)
     check_long_poll(context, nodes, tag)
     check_follow(context, nodes, tag)
     check_late_follower(context, nodes, tag)

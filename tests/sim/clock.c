@@ -27,6 +27,13 @@ uint64_t clock_wall(const struct world *world, uint32_t at)
     return world->wall_ns + world->now * 1000000 + (uint64_t)clock->wall_ns;
 }
 
+/* What a kernel would say that knows its clock: never less than it is off. */
+uint64_t clock_error(const struct world *world, uint32_t at)
+{
+    int64_t off = world->nodes[at].clock.wall_ns;
+    return (uint64_t)(off < 0 ? -off : off) + 1;
+}
+
 /* When the world has come so far that the node's clock shows `at_ms`. */
 uint64_t clock_world_time(const struct world *world, uint32_t at, uint64_t at_ms)
 {

@@ -74,9 +74,12 @@ void node_step(struct world *world, uint32_t at, struct raft_input in)
     struct node *node = &world->nodes[at];
     in.now_ms = clock_now(world, at);
     in.wall_ns = clock_wall(world, at);
+    in.wall_error_ns = clock_error(world, at);
     count_cell(world, at, &in);
+    uint64_t before = node->raft->log.last;
     raft_step(node->raft, &in, &node->outputs);
     world->steps++;
+    reads_check_stamps(world, at, before);
     bool dies = false;
     for (uint32_t i = 0; i < node->outputs.count && !dies; i++) {
         perform(world, at, &node->outputs.at[i]);

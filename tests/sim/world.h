@@ -197,6 +197,7 @@ void clock_reset(struct world *world, uint32_t node);
 void clock_set_rate(struct world *world, uint32_t node, uint64_t per_mille);
 uint64_t clock_now(const struct world *world, uint32_t node);
 uint64_t clock_wall(const struct world *world, uint32_t node);
+uint64_t clock_error(const struct world *world, uint32_t node);
 uint64_t clock_world_time(const struct world *world, uint32_t node, uint64_t at);
 
 /* How long `ms` of the node's clock can take in the world, at the slowest rate. */
@@ -252,6 +253,7 @@ void node_propose(struct world *world, uint32_t node, uint32_t count, uint32_t s
 
 /* reads.c */
 void reads_ask(struct world *world, uint32_t node); /* its api wants a read index */
+void reads_check_stamps(struct world *world, uint32_t node, uint64_t before);
 void reads_told(struct world *world, uint32_t node, const struct message *message);
 
 /* storage.c */

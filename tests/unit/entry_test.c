@@ -9,6 +9,7 @@ static void make(struct bytes *out, const char *body)
 {
     struct entry entry = {.kind = ENTRY_DATA,
                           .flags = 3,
+                          .clock_error = 20,
                           .change_count = 2,
                           .born = 9,
                           .only_in_term = 4,
@@ -27,7 +28,8 @@ TEST(a_record_reads_back_as_written)
     entry_stamp(out.data, 7, 2, 1000, start);
     CHECK(out.size == ENTRY_HEADER_SIZE + 4);
     CHECK(entry_decode(bytes_span(&out), &back) == ERR_NONE);
-    CHECK(back.kind == ENTRY_DATA && back.flags == 3 && back.change_count == 2);
+    CHECK(back.kind == ENTRY_DATA && back.flags == 3 && back.clock_error == 20 &&
+          back.change_count == 2);
     CHECK(back.index == 7 && back.term == 2 && back.ts == 1000 && back.born == 9);
     CHECK(back.only_in_term == 4 && back.deadline == 5 && span_is(back.body, "body"));
     CHECK(entry_index_of(bytes_span(&out)) == 7 && entry_term_of(bytes_span(&out)) == 2);
@@ -99,6 +101,22 @@ TEST(hashes_are_the_published_ones)
     CHECK(hash[0] == 0xbd && hash[1] == 0xdd && hash[2] == 0x81 && hash[3] == 0x3c);
 }
 
-TEST_MAIN(T(a_record_reads_back_as_written), T(every_flipped_bit_is_found),
-          T(the_chain_depends_on_what_came_before), T(records_are_walked_and_broken_ones_are_seen),
-          T(an_unknown_version_is_refused), T(hashes_are_the_published_ones))
+TEST(the_bound_of_a_clock_error_is_never_below_it)
+{
+    uint8_t record[ENTRY_HEADER_SIZE] = {0};
+    for (uint64_t error = 1; error < (uint64_t)1 << 62; error = error * 3 + 1) {
+        entry_set_clock_error(record, error);
+        CHECK(entry_clock_error_ns(record[3]) > error);
+        CHECK(entry_clock_error_ns(record[3]) / 2 <= error);
+    }
+    entry_set_clock_error(record, 0);
+    CHECK(record[3] == 0 && entry_clock_error_ns(0) == 0);
+    entry_set_clock_error(record, UINT64_MAX);
+    CHECK(record[3] == 0); /* no bound at all */
+    CHECK(entry_clock_error_ns(200) == 0);
+}
+
+TEST_MAIN(T(the_bound_of_a_clock_error_is_never_below_it), T(a_record_reads_back_as_written),
+          T(every_flipped_bit_is_found), T(the_chain_depends_on_what_came_before),
+          T(records_are_walked_and_broken_ones_are_seen), T(an_unknown_version_is_refused),
+          T(hashes_are_the_published_ones))

@@ -11,7 +11,7 @@ static void propose(struct raftlog *log, uint64_t term, uint32_t size)
     uint8_t *body = bytes_zeroed(1, size + 1);
     struct entry entry = {.kind = ENTRY_DATA, .change_count = 1, .body = SPAN(body, size)};
     entry_encode(&entry, &record);
-    raftlog_propose(log, bytes_span(&record), term, log->last_ts + 1);
+    raftlog_propose(log, bytes_span(&record), term, log->last_ts + 1, 0);
     bytes_close(&record);
     bytes_free(body);
 }

@@ -104,6 +104,10 @@ static inline enum err kit_on_page(void *owner, uint32_t neighbour, const struct
     bytes_clear(&house->page_rows);
     bytes_append_span(&house->page_rows, message->page.rows);
     house->page = *message;
+    struct span error = message->page.error; /* lent by the frame: keep the constant instead */
+    if (error.size > 0)
+        house->page.page.error =
+            SPAN_TEXT(err_name(err_by_name((const char *)error.data, error.size)));
     house->pages++;
     return ERR_NONE;
 }

@@ -1,0 +1,29 @@
+/* stateschema.c - the tables of state.db, version by version. */
+#include "storage/state.h"
+
+static const char *const steps[] = {
+    "CREATE TABLE mark(one INTEGER PRIMARY KEY CHECK(one = 1), applied INTEGER NOT NULL,"
+    " content BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE outcomes(idx INTEGER PRIMARY KEY, txid BLOB NOT NULL, kind TEXT,"
+    " id INTEGER NOT NULL, count INTEGER NOT NULL, ts INTEGER NOT NULL,"
+    " body_hash INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE tags(tag BLOB PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+    " count INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE configs(idx INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;",
+    /* 2: the collection. What was applied without it is applied again, from the log. */
+    "CREATE TABLE keys(key BLOB PRIMARY KEY, id INTEGER NOT NULL, removed INTEGER NOT NULL,"
+    " row BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;"
+    "DELETE FROM mark; DELETE FROM outcomes; DELETE FROM tags; DELETE FROM configs;",
+    NULL,
+};
+
+const struct schema state_schema = {
+    .name = "state",
+    .application_id = SCHEMA_ID_STATE,
+    .version = 2,
+    .steps = steps,
+    .sync = SCHEMA_NORMAL,
+    .page_size = 4096,
+    .cache_kib = 16384,
+    .checkpoint_pages = 8000,
+};
