@@ -408,6 +408,55 @@ TEST(a_read_is_not_confirmed_by_the_directory_that_was_replaced)
     kit_close(&kit);
 }
 
+static void load_one(struct kit *kit, bool may_vote, uint64_t count, uint64_t applied)
+{
+    *kit = (struct kit){0};
+    kit_make_members(kit);
+    kit_open_core(kit);
+    struct bytes note = {0};
+    members_encode(&kit->members, &note);
+    if (count > 0)
+        kit_record(&kit->log, 1, 1, ENTRY_FOUNDING, bytes_span(&note), kit->hash);
+    struct message message = {.type = MESSAGE_LOADED};
+    message.loaded.life = LIFE;
+    message.loaded.incarnation = 11;
+    message.loaded.may_vote = may_vote;
+    message.loaded.term = count;
+    message.loaded.last_index = count;
+    message.loaded.applied_index = applied;
+    message.loaded.tail = message.loaded.configs = bytes_span(&kit->log);
+    kit_tell(kit, INPUT_LOADED, &message);
+    bytes_close(&note);
+}
+
+/* I18: it was a member once, and must be admitted again. */
+TEST(a_damaged_directory_founds_nothing)
+{
+    struct kit kit;
+    load_one(&kit, true, 0, 0);
+    CHECK(kit.raft->role == ROLE_FOUNDING);
+    kit_close(&kit);
+    load_one(&kit, false, 0, 0);
+    CHECK(kit.raft->role == ROLE_OUTSIDE);
+    kit_tick(&kit, 60000);
+    CHECK(kit_out(&kit, MESSAGE_MEET, 0) == NULL && kit_out(&kit, MESSAGE_BALLOT, 0) == NULL);
+    kit_close(&kit);
+}
+
+TEST(a_log_that_lacks_what_was_applied_never_votes)
+{
+    struct kit kit;
+    load_one(&kit, true, 1, 1);
+    CHECK(kit.raft->role == ROLE_FOLLOWER);
+    kit_close(&kit);
+    load_one(&kit, true, 1, 5);
+    CHECK(kit.raft->role == ROLE_OUTSIDE);
+    struct message vote = vote_of(&kit, SLOT_2, 9);
+    kit_peer(&kit, SLOT_2, &vote);
+    CHECK(!granted(&kit));
+    kit_close(&kit);
+}
+
 TEST_MAIN(T(a_vote_of_a_passed_term_is_not_sent), T(a_vote_that_was_lost_with_storage_is_not_sent),
           T(a_pre_candidate_forgets_its_leader), T(a_second_leader_of_the_term_is_fatal),
           T(what_was_never_sent_cannot_be_acknowledged),
@@ -420,4 +469,5 @@ TEST_MAIN(T(a_vote_of_a_passed_term_is_not_sent), T(a_vote_that_was_lost_with_st
           T(a_leader_that_was_removed_stays_until_a_voter_knows),
           T(a_candidate_that_is_removed_does_not_count_itself),
           T(a_change_that_could_not_be_committed_is_not_begun),
-          T(a_read_is_not_confirmed_by_the_directory_that_was_replaced))
+          T(a_read_is_not_confirmed_by_the_directory_that_was_replaced),
+          T(a_damaged_directory_founds_nothing), T(a_log_that_lacks_what_was_applied_never_votes))
