@@ -67,7 +67,8 @@ void catchup_begin(struct raft *raft, uint32_t slot, const char *why)
 
 bool catchup_is_cheaper(const struct raft *raft, const struct peer *peer)
 {
-    if (peer->probing || peer->next >= raft->log.held || peer->next > raft->log.last)
+    if (peer->past_snapshot || peer->probing || peer->next >= raft->log.held ||
+        peer->next > raft->log.last)
         return false;
     uint64_t lacks = raft->log.last - peer->next;
     return lacks > raft->catchup_entries && lacks > (raft->log.last - raft->first_index) / 2;
@@ -75,6 +76,7 @@ bool catchup_is_cheaper(const struct raft *raft, const struct peer *peer)
 
 void catchup_link_down(struct raft *raft, struct peer *peer)
 {
+    peer->past_snapshot = false;
     if (!peer->catchup.running)
         return;
     peer->catchup.begun = false; /* it may be another life: first it says where it is */
@@ -236,6 +238,7 @@ static void await_install(struct raft *raft, struct catchup *catchup)
 static void finish_peer(struct raft *raft, struct peer *peer)
 {
     uint64_t index = peer->catchup.index;
+    peer->past_snapshot = peer->catchup.taken == 0; /* storage offered one made earlier */
     peer->catchup = (struct catchup){0};
     peer->rewound = raft->round;
     peers_rewind(peer, index < raft->log.last ? index + 1 : raft->log.last + 1);

@@ -92,6 +92,7 @@ void peers_begin_lead(struct peer *peer, uint64_t last, uint64_t now_ms)
     peer->round_began_ms = now_ms;
     peer->caught = false;
     peer->catchup = (struct catchup){0};
+    peer->past_snapshot = false;
     peers_forget_fetch(peer);
     peers_rewind(peer, last + 1);
 }

@@ -76,6 +76,7 @@ struct peer {
     uint64_t before_index, before_term;   /* of the entry before the page that was asked for */
 
     struct catchup catchup;
+    bool past_snapshot; /* the one that storage offers brought it nothing: its log does */
     struct bytes scratch;
 };
 

@@ -3,7 +3,7 @@
 #include <assert.h>
 
 enum { LEVEL_GATHER, LEVEL_AT_ONCE, LEVEL_WHOLE };
-enum { GATHER_MS = 50, GATHER_BYTES_MAX = 256 << 10 };
+enum { GATHER_MS = 10, GATHER_BYTES_MAX = 256 << 10 };
 
 static struct span cluster_of(const struct apply_mark *at)
 {

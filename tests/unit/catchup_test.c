@@ -277,6 +277,31 @@ TEST(who_lacks_little_gets_entries)
     kit_close(&kit);
 }
 
+/* Storage may offer a snapshot it made earlier, and the peer may be past it: sent for the saving,
+ * it would be sent for ever. */
+TEST(a_snapshot_that_brought_nothing_is_not_tried_again)
+{
+    struct kit kit;
+    lead_with_cut_log(&kit);
+    struct peer *peer = &kit.raft->peers.at[SLOT_3];
+    struct message ask = first_read(&kit), part = part_for(&ask, "");
+    kit_tell(&kit, INPUT_PART, &part);
+    take_installed(&kit); /* in answer to the first slice: it had all of that already */
+    CHECK(!peer->catchup.running);
+    peer->probing = false;
+    peer->next = 2;
+    uint64_t held = kit.raft->log.held;
+    kit.raft->log.held = 50;
+    kit.raft->catchup_entries = 40;
+    CHECK(!catchup_is_cheaper(kit.raft, peer));
+    peers_begin_lead(peer, kit.raft->log.last, 0); /* another term, perhaps another snapshot */
+    peer->probing = false;
+    peer->next = 2;
+    CHECK(catchup_is_cheaper(kit.raft, peer));
+    kit.raft->log.held = held;
+    kit_close(&kit);
+}
+
 TEST(who_leads_no_more_sends_nothing_more)
 {
     struct kit kit;
@@ -372,7 +397,8 @@ TEST_MAIN(T(who_needs_what_was_cut_gets_a_snapshot_in_a_bounded_window),
           T(progress_grows_but_for_a_damaged_file),
           T(a_snapshot_that_is_gone_is_replaced_by_another),
           T(while_it_is_made_it_is_asked_for_again), T(while_clients_write_it_travels_at_the_rate),
-          T(who_lacks_little_gets_entries), T(who_leads_no_more_sends_nothing_more),
+          T(who_lacks_little_gets_entries), T(a_snapshot_that_brought_nothing_is_not_tried_again),
+          T(who_leads_no_more_sends_nothing_more),
           T(a_slice_goes_to_storage_and_its_answer_to_the_leader),
           T(a_snapshot_behind_the_commit_is_not_taken),
           T(the_term_is_on_disk_before_the_first_slice), T(a_leader_of_the_past_has_no_say))
