@@ -56,7 +56,7 @@ static void take(uint32_t i, struct span body)
     if (bench.delivered++ % SAMPLE != 0 || message_decode_map(body, &message, NULL) != ERR_NONE ||
         message.type != MESSAGE_EVENT)
         return;
-    uint64_t now_ns = clock_wall_ns();
+    uint64_t now_ns = clock_wall_ns(NULL);
     histogram_add(&bench.late_us,
                   now_ns > message.event.ts ? (now_ns - message.event.ts) / 1000 : 0);
 }

@@ -92,7 +92,7 @@ static bool open_etcd(struct conn *conn)
     conn->own = session;
     if (!ok || nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, 2) != 0)
         return false;
-    next_key = clock_wall_ns();
+    next_key = clock_wall_ns(NULL);
     pump(conn);
     return load_say(conn);
 }
