@@ -124,7 +124,7 @@ static enum err copy_state(struct snapshot *snapshot, struct shelf *shelf)
     storecopy_close(&snapshot->copy);
     TRY(read_mark(snapshot, &mark));
     if (mark.index == 0 || shelf->count == 0)
-        return ERR_NOT_FOUND; /* nothing was applied: the log alone is as good */
+        return ERR_NOT_READY; /* a young node: its state was not written yet */
     memcpy(manifest->cluster, mark.cluster, sizeof manifest->cluster);
     memcpy(manifest->change_hash, mark.hash, HASH_SIZE);
     manifest->history = mark.history;
@@ -319,8 +319,10 @@ enum err snapshot_step(struct snapshot *snapshot, struct late *late, struct shel
     snapshot->failed = work(snapshot, late, shelf, now_ms);
     if (snapshot->failed == ERR_NONE)
         return ERR_NONE;
-    log_warn("snapshot_not_made", kv_err(snapshot->failed));
-    snapshot->not_before_ms = now_ms + SNAPSHOT_RETRY_MS;
+    bool young = snapshot->failed == ERR_NOT_READY;
+    if (!young)
+        log_warn("snapshot_not_made", kv_err(snapshot->failed));
+    snapshot->not_before_ms = now_ms + (young ? SNAPSHOT_YOUNG_MS : SNAPSHOT_RETRY_MS);
     return drop(snapshot);
 }
 

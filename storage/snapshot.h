@@ -16,6 +16,7 @@ enum {
     SNAPSHOT_KEPT_MS = 600000,    /* after its last use */
     SNAPSHOT_IN_USE_MS = 30000,   /* after the last slice somebody still reads it */
     SNAPSHOT_RETRY_MS = 5000,     /* after one could not be made */
+    SNAPSHOT_YOUNG_MS = 200,      /* before a state that was not written yet is looked for again */
     SNAPSHOT_LAG_MAX = 2 * 131072 /* entries behind the state: too old for somebody new */
 };
 
