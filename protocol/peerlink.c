@@ -13,6 +13,7 @@ enum {
     HEARTBEAT_MS = 1000,
     HEARTBEAT_TIMEOUT_MS = 3000,
     RECONNECT_MS = 20,
+    TRY_AGAIN_MS = 2000,
     HANDSHAKE_MS = 1000, /* who does not let us in yet says nothing: we try again */
     RECONNECT_MAX_MS = 500,
     LISTEN_MAX = 16,
@@ -132,6 +133,7 @@ static uint32_t drain_monitor(void *owner)
     for (; found < LOOP_DRAIN_MAX && gate_event(peer->monitor, &connected); found++) {
         bool lost = peer->connected && !connected;
         peer->connected = connected;
+        peer->tried_ms = link->loop->now_ms;
         log_info(connected ? "peer_connected" : "peer_disconnected",
                  kv_text("endpoint", peer->endpoint));
         if (lost)
@@ -174,6 +176,7 @@ static enum err connect_peer(struct peerlink *link, struct peerlink_peer *peer)
     if (rc != 0 || peer->monitor == NULL)
         return ERR_SYSTEM;
     loop_add_socket(link->loop, peer->monitor, drain_monitor, peer);
+    peer->tried_ms = link->loop->now_ms;
     return zmq_connect(peer->socket, peer->endpoint) == 0 ? ERR_NONE : ERR_CONFIG;
 }
 
@@ -202,6 +205,24 @@ enum err peerlink_set(struct peerlink *link, uint32_t slot, const uint8_t key[KE
         log_error("peer_not_reachable", kv_text("endpoint", endpoint),
                   kv_text("text", zmq_strerror(errno)));
     return err;
+}
+
+/* libzmq gives a connection up for good, and says nothing, when the other side breaks the protocol:
+ * somebody else was at that address for a while. Who is not connected is connected to anew. */
+static void try_again(void *owner)
+{
+    struct peerlink *link = owner;
+    for (uint32_t slot = 0; slot < PEERLINK_PEERS_MAX; slot++) {
+        struct peerlink_peer *peer = &link->peers[slot];
+        if (peer->socket == NULL || peer->connected ||
+            link->loop->now_ms < peer->tried_ms + TRY_AGAIN_MS)
+            continue;
+        peer->tried_ms = link->loop->now_ms;
+        (void)zmq_disconnect(peer->socket, peer->endpoint); /* it may know of none any more */
+        if (zmq_connect(peer->socket, peer->endpoint) != 0)
+            log_warn("peer_not_reachable", kv_text("endpoint", peer->endpoint),
+                     kv_text("text", zmq_strerror(errno)));
+    }
 }
 
 bool peerlink_connected(const struct peerlink *link, uint32_t slot)
@@ -287,6 +308,7 @@ enum err peerlink_open(struct peerlink *link, struct loop *loop, void *context,
         return errno == EADDRINUSE ? ERR_SYSTEM : ERR_CONFIG;
     }
     loop_add_socket(loop, link->socket, drain, link);
+    loop_add_timer(loop, TRY_AGAIN_MS, TRY_AGAIN_MS, try_again, link);
     return ERR_NONE;
 }
 

@@ -32,6 +32,7 @@ struct peerlink_peer {
     uint8_t key[KEY_SIZE];
     char endpoint[PEERLINK_ENDPOINT_MAX];
     bool used, connected;
+    uint64_t tried_ms; /* when it was last connected to, or lost */
 };
 
 struct peerlink {

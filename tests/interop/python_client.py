@@ -252,10 +252,11 @@ def check_refusals(nodes):
         ("E_UNKNOWN_VERB", "dance", {}),
     ]
     for name, verb, fields in wrong:
-        answer = nodes[0].ask_once(verb, 5000, **fields)
-        assert answer is not None, "no answer to a wrong %s" % verb
-        assert answer["verb"] == "failed" and answer["error"] == name, answer
-        assert not answer["retryable"] and answer["detail"]
+        try:
+            raise AssertionError("a wrong %s was answered: %r" % (verb, nodes[0].ask(verb, 5000, **fields)))
+        except Refused as refused:
+            answer = refused.answer
+        assert answer["error"] == name and not answer["retryable"] and answer["detail"], answer
 
 
 def check_many_in_one(nodes, tag):
