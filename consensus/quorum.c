@@ -6,11 +6,6 @@ uint32_t quorum_size(uint32_t voters)
     return voters / 2 + 1;
 }
 
-bool quorum_reached(uint32_t yes, uint32_t voters)
-{
-    return voters > 0 && yes >= quorum_size(voters);
-}
-
 uint64_t quorum_value(uint64_t *values, uint32_t voters)
 {
     if (voters == 0)

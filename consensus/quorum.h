@@ -10,8 +10,6 @@
 /* How many of `voters` are a majority; at least 1. */
 uint32_t quorum_size(uint32_t voters);
 
-bool quorum_reached(uint32_t yes, uint32_t voters);
-
 /* The highest value that a majority has reached; 0 for no voters. Reorders `values`. */
 uint64_t quorum_value(uint64_t *values, uint32_t voters);
 

@@ -2,11 +2,6 @@
 
 #include <stdlib.h>
 
-void collection_open(struct collection *collection, const uint8_t key[HASH_KEY_SIZE])
-{
-    collection_forget(collection, key);
-}
-
 void collection_close(struct collection *collection)
 {
     tagmap_close(&collection->keys);

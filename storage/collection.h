@@ -29,8 +29,6 @@ struct collection {
     struct bytes rows;
 };
 
-/* `key` is chance of this process. */
-void collection_open(struct collection *collection, const uint8_t key[HASH_KEY_SIZE]);
 void collection_close(struct collection *collection);
 
 /* A change with a key took effect. */
@@ -39,6 +37,8 @@ void collection_use(struct collection *collection, const struct change *change, 
 
 /* Writes all of it; then collection_forget. */
 MUST_USE enum err collection_write(const struct collection *collection, struct statekeys *keys);
+
+/* Empties it, also a zeroed one at the start. `key` is chance of this process. */
 void collection_forget(struct collection *collection, const uint8_t key[HASH_KEY_SIZE]);
 
 /* The newest change of a key, here or in the state; id 0: it was never used. Lent until the next

@@ -9,13 +9,10 @@ TEST(a_majority_is_more_than_half)
     CHECK(quorum_size(3) == 2);
     CHECK(quorum_size(4) == 3);
     CHECK(quorum_size(5) == 3);
-    CHECK(!quorum_reached(2, 4));
-    CHECK(quorum_reached(3, 4));
 }
 
 TEST(nobody_is_no_quorum)
 {
-    CHECK(!quorum_reached(0, 0));
     CHECK(quorum_value(NULL, 0) == 0);
 }
 
