@@ -112,6 +112,15 @@ static void know_leader(struct raft *raft, const struct raft_input *in)
     peer->incarnation = in->message->peer.from_incarnation;
 }
 
+void follow_doubt_caller(struct raft *raft, const uint8_t cluster[CLUSTER_ID_SIZE])
+{
+    static const uint8_t none[CLUSTER_ID_SIZE];
+    bool other = memcmp(cluster, raft->called_by, CLUSTER_ID_SIZE) != 0 &&
+                 memcmp(cluster, none, CLUSTER_ID_SIZE) != 0;
+    if (other && raft->now_ms >= raft->leader_heard_ms + raft->election_max_ms)
+        memset(raft->called_by, 0, CLUSTER_ID_SIZE);
+}
+
 void follow_recognise(struct raft *raft, const struct raft_input *in)
 {
     if (in->message->peer.term > raft->term) {

@@ -219,6 +219,7 @@ static bool head_fits(struct raft *raft, const struct raft_input *in)
 {
     const struct message *message = in->message;
     const struct peer_head *head = &message->peer;
+    follow_doubt_caller(raft, head->cluster);
     const uint8_t *own = state_cluster(raft);
     bool meeting = message->type <= MESSAGE_NOTED;
     bool stranger = meeting && (is_zero(head->cluster) || is_zero(own));

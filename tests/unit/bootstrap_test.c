@@ -3,16 +3,21 @@
 #include "tests/unit/raft_kit.h"
 
 /* Blank: nothing noted, nothing in the log. Node 1 has the lowest key. */
-static void open_blank(struct kit *kit)
+static void load_blank(struct kit *kit)
 {
-    *kit = (struct kit){0};
-    kit_make_members(kit);
-    kit_open_core(kit);
     struct message message = {.type = MESSAGE_LOADED};
     message.loaded.life = LIFE;
     message.loaded.incarnation = 11;
     message.loaded.may_vote = true;
     kit_tell(kit, INPUT_LOADED, &message);
+}
+
+static void open_blank(struct kit *kit)
+{
+    *kit = (struct kit){0};
+    kit_make_members(kit);
+    kit_open_core(kit);
+    load_blank(kit);
 }
 
 static void met(struct kit *kit, uint32_t slot, bool noted, bool founded)
@@ -204,9 +209,48 @@ TEST(a_directory_that_is_not_the_admitted_one_stays_outside)
     kit_close(&kit);
 }
 
+/* An append, or a call-back, of the leader in a slot, from this cluster. */
+static void call(struct kit *kit, uint32_t slot, enum message_type type, const char *cluster)
+{
+    struct message message = kit_from(kit, slot, type == MESSAGE_APPEND ? 3 : 0, type);
+    memset(message.peer.cluster, 0, CLUSTER_ID_SIZE);
+    memcpy(message.peer.cluster, cluster, strlen(cluster));
+    if (type == MESSAGE_MEET)
+        message.peer.to = message.peer.to_incarnation = 0;
+    message.append.round = 1;
+    kit_peer(kit, slot, &message);
+    if (!state_settled(kit->raft))
+        kit_balloted(kit);
+}
+
+/* Two clusters may want the same server, and the first may change its mind. */
+TEST(who_waits_to_join_is_not_bound_by_a_caller_that_fell_silent)
+{
+    struct kit kit = {0};
+    kit_make_members(&kit);
+    kit_open_core(&kit);
+    kit.raft->joins = true;
+    load_blank(&kit);
+    CHECK(kit.raft->role == ROLE_OUTSIDE);
+    call(&kit, SLOT_2, MESSAGE_APPEND, "first");
+    CHECK(kit.raft->leader == SLOT_2 && memcmp(state_cluster(kit.raft), "first", 6) == 0);
+    kit.now += kit.raft->election_max_ms - 1;
+    call(&kit, SLOT_3, MESSAGE_MEET, "other");
+    CHECK(kit_out(&kit, MESSAGE_MET, 0) == NULL && kit_count(&kit, OUTPUT_COMPLAINT) == 1);
+    call(&kit, SLOT_3, MESSAGE_APPEND, "other");
+    CHECK(kit.raft->leader == SLOT_2);
+    kit.now += 1;
+    call(&kit, SLOT_3, MESSAGE_MEET, "other");
+    CHECK(kit_out(&kit, MESSAGE_MET, 0) != NULL);
+    call(&kit, SLOT_3, MESSAGE_APPEND, "other");
+    CHECK(kit.raft->leader == SLOT_3 && memcmp(state_cluster(kit.raft), "other", 6) == 0);
+    kit_close(&kit);
+}
+
 TEST_MAIN(T(a_blank_node_meets_everybody), T(the_note_is_durable_here_then_there_then_a_campaign),
           T(a_node_that_noted_elsewhere_stops_the_founding),
           T(a_blank_node_beside_a_founded_cluster_stays_outside),
           T(a_voter_notes_durably_before_it_says_so),
           T(a_note_of_the_wrong_founder_or_incarnation_is_refused), T(a_second_note_is_refused),
-          T(a_directory_that_is_not_the_admitted_one_stays_outside))
+          T(a_directory_that_is_not_the_admitted_one_stays_outside),
+          T(who_waits_to_join_is_not_bound_by_a_caller_that_fell_silent))
