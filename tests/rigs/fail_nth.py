@@ -3,11 +3,13 @@
 passes without reaching n (shim.c). Clean is: storage goes on or ends with a code that says why, starts anew without
 the shim, and has lost nothing that it promised (drive.c).
 
-  fail_nth.py [--every K] [--calls NAME,NAME] [--from N] [--quick]
+  fail_nth.py [--every K] [--calls NAME,NAME] [--only NAME:HOW] [--from N] [--seconds S] [--quick]
 
---every K takes each K-th n only, beginning with a random one. Ends with `N passed, N failed`.
+--every K takes each K-th n only, beginning with a random one; --seconds S ends after so long and says where to go on
+(--only, --from), so that a whole plan can be run in slices. Ends with `N passed, N failed`.
 """
 import argparse
+import concurrent.futures
 import os
 import random
 import signal
@@ -73,20 +75,32 @@ def one_life(base, seed, call, how, number, seal_s):
         one.close(failed)
 
 
-def run_plan(base, call, how, every, begin, chance, seal_s):
-    number, lives, codes, start = begin or (1 if every == 1 else chance.randrange(1, every + 1)), 0, {}, time.monotonic()
-    reached = True
-    while reached and number < MAX_N:
+def run_plan(base, call, how, args, chance, seal_s):
+    """All n of one kind, some lives at a time. Gives the n to go on from, if the time was over first."""
+    number, lives, codes, start = args.begin, 0, {}, time.monotonic()
+    if number is None:
+        number = 1 if args.every == 1 else chance.randrange(1, args.every + 1)
+
+    def one(at):
         try:
-            reached, code = one_life(base, chance.getrandbits(32), call, how, number, seal_s)
+            return one_life(base, chance.getrandbits(32), call, how, at, seal_s)
         except stage.Lost as fault:
-            raise stage.Lost("%s number %d fails with %s: %s" % (call, number, how, fault)) from fault
-        lives += 1
-        codes[code] = codes.get(code, 0) + reached
-        number += every
+            raise stage.Lost("%s number %d fails with %s: %s" % (call, at, how, fault)) from fault
+    reached, late = True, False
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        while reached and number < MAX_N and not late:
+            some = [number + slot * args.every for slot in range(args.jobs)]
+            for was_reached, code in pool.map(one, some):
+                reached = reached and was_reached
+                codes[code] = codes.get(code, 0) + was_reached
+            lives += len(some)
+            number += len(some) * args.every
+            late = args.seconds is not None and time.monotonic() > start + args.seconds
     print("%-8s %-7s %5d lives, the last n %5d; ended with %s; %.0f s" % (
-        call, how, lives, number - every, ", ".join("%s: %d" % pair for pair in sorted(codes.items()) if pair[1]),
+        call, how, lives, number - args.every, ", ".join("%s: %d" % pair for pair in sorted(codes.items()) if pair[1]),
         time.monotonic() - start), flush=True)
+    if reached and late:
+        print("%s:%s is not finished: go on from %d" % (call, how, number), flush=True)
 
 
 def main(argv):
@@ -95,6 +109,9 @@ def main(argv):
     reader.add_argument("--every", type=int, default=1)
     reader.add_argument("--from", dest="begin", type=int, default=None)
     reader.add_argument("--calls", default="write,sync,open,rename,unlink,truncate,read")
+    reader.add_argument("--only", default=None, help="one kind, as write:EIO")
+    reader.add_argument("--seconds", type=float, default=None, help="for each kind; then it says where to go on")
+    reader.add_argument("--jobs", type=int, default=3, help="lives at a time")
     reader.add_argument("--quick", action="store_true", help="four kinds of fault; files are not short, and not sealed")
     reader.add_argument("--seed", type=int, default=None)
     args = reader.parse_args(argv[1:])
@@ -102,11 +119,10 @@ def main(argv):
     base, passed, failed = os.environ.get("TEST_TMP", "/var/tmp"), 0, 0
     print("seed %d" % seed, flush=True)
     for call, how in QUICK if args.quick else PLAN:
-        if call not in args.calls.split(","):
+        if call not in args.calls.split(",") or args.only not in (None, "%s:%s" % (call, how)):
             continue
         try:
-            run_plan(base, call, how, args.every, args.begin, random.Random(seed),
-                     0 if args.quick else SEAL_S)
+            run_plan(base, call, how, args, random.Random(seed), 0 if args.quick else SEAL_S)
             passed += 1
         except stage.Lost as fault:
             print("FAILED: %s" % fault, flush=True)

@@ -7,7 +7,7 @@ RIGS = CHANGEAGENT_BIN=$(CURDIR)/build/$(1)/bin LOAD=build/$(1)/tests/cluster/lo
 
 $(OUT)/tests/rigs/disk: $(OUT)/tests/rigs/disk.o
 	$(CC) $(FLAGS_$(VARIANT)) $^ -o $@
-$(OUT)/tests/rigs/drive: $(OUT)/tests/rigs/drive.o $(OUT)/libhouse.a
+$(OUT)/tests/rigs/drive: $(addprefix $(OUT)/tests/rigs/,$(addsuffix .o,drive promises talk writer looker)) $(OUT)/libhouse.a
 	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ $(LIBS) -o $@
 
 .PHONY: rig-programs rig-build powercut powercut-storage powercut-quick
