@@ -1,43 +1,39 @@
 /* fanout_bench.c - many subscribers in one process: what arrives at each, and how late.
  *
- *   fanout_bench SUBSCRIBERS SECONDS ENDPOINT…
+ *   fanout_bench SUBSCRIBERS SECONDS ENDPOINT...
  *
- * Each subscriber is a SUB socket of its own on the topic of everything, at the endpoints in turn.
- * Prints `joined` when all have their first frame, counts for so many seconds from the first
- * change on, and ends with one JSON line. How late: the wall clock less the log time of the
- * change, of every 16th delivery; so it holds the commit too. */
+ * Each subscriber has a connection of its own and follows everything, at the endpoints in turn;
+ * none uses a library, as those beside which we are set do not (tests/bench/rivals). Prints
+ * `joined` when all have their first frame, counts for so many seconds from the first change on,
+ * and ends with one JSON line. How late: the wall clock less the log time of the change, of every
+ * 16th delivery; so it holds the commit too. */
 #include "cmd/changeagent/histogram.h"
 #include "common/clock.h"
 #include "protocol/message.h"
+#include "tests/bench/zmtp.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <zmq.h>
+#include <sys/epoll.h>
 
-enum { SUBSCRIBERS_MAX = 1000, SAMPLE = 16, DRAIN = 64, EVENT_MIN = 200 };
+enum { SUBSCRIBERS_MAX = 1000, SAMPLE = 16, EVENTS = 128, EVENT_MIN = 200 };
 
 static struct {
-    void *sockets[SUBSCRIBERS_MAX];
-    struct pollfd fds[SUBSCRIBERS_MAX];
+    struct zmtp subscribers[SUBSCRIBERS_MAX];
     bool joined[SUBSCRIBERS_MAX];
     uint32_t count, joined_count;
+    int epoll;
     uint64_t delivered, least, begin_us;
     uint64_t of[SUBSCRIBERS_MAX];
     struct histogram late_us;
 } bench;
 
-static void subscribe(void *context, uint32_t i, const char *endpoint)
+static void subscribe(uint32_t i, const char *endpoint)
 {
-    int hwm = 100000;
-    size_t size = sizeof bench.fds[i].fd;
-    bench.sockets[i] = zmq_socket(context, ZMQ_SUB);
-    zmq_setsockopt(bench.sockets[i], ZMQ_RCVHWM, &hwm, sizeof hwm);
-    zmq_setsockopt(bench.sockets[i], ZMQ_SUBSCRIBE, "a", 1);
-    if (zmq_connect(bench.sockets[i], endpoint) != 0)
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
+    if (zmtp_open(&bench.subscribers[i], endpoint, "a") != ERR_NONE ||
+        epoll_ctl(bench.epoll, EPOLL_CTL_ADD, bench.subscribers[i].fd, &event) != 0)
         exit(1);
-    zmq_getsockopt(bench.sockets[i], ZMQ_FD, &bench.fds[i].fd, &size);
-    bench.fds[i].events = POLLIN;
 }
 
 static void take(uint32_t i, struct span body)
@@ -61,34 +57,22 @@ static void take(uint32_t i, struct span body)
                   now_ns > message.event.ts ? (now_ns - message.event.ts) / 1000 : 0);
 }
 
-static bool drain(uint32_t i)
-{
-    zmq_msg_t topic, body;
-    for (int n = 0; n < DRAIN; n++) {
-        zmq_msg_init(&topic);
-        zmq_msg_init(&body);
-        bool got = zmq_msg_recv(&topic, bench.sockets[i], ZMQ_DONTWAIT) >= 0 &&
-                   zmq_msg_recv(&body, bench.sockets[i], ZMQ_DONTWAIT) >= 0;
-        if (got)
-            take(i, SPAN(zmq_msg_data(&body), zmq_msg_size(&body)));
-        zmq_msg_close(&topic);
-        zmq_msg_close(&body);
-        if (!got)
-            return false;
-    }
-    return true;
-}
-
+/* The body is the second frame; the message that proves the connection has one frame only. */
 static void turn(void)
 {
-    static bool more[SUBSCRIBERS_MAX];
-    bool any = false;
-    for (uint32_t i = 0; i < bench.count; i++)
-        any = any || more[i];
-    poll(bench.fds, bench.count, any ? 0 : 100);
-    for (uint32_t i = 0; i < bench.count; i++)
-        if (more[i] || bench.fds[i].revents != 0)
-            more[i] = drain(i);
+    struct epoll_event events[EVENTS];
+    int ready = epoll_wait(bench.epoll, events, EVENTS, 100);
+    for (int n = 0; n < ready; n++) {
+        uint32_t number, i = events[n].data.u32;
+        struct span frame;
+        if (zmtp_read(&bench.subscribers[i]) != ERR_NONE) {
+            fprintf(stderr, "fanout_bench: subscriber %u was left\n", i);
+            exit(1);
+        }
+        while (zmtp_next(&bench.subscribers[i], &frame, &number))
+            if (number == 1)
+                take(i, frame);
+    }
 }
 
 int main(int argc, char **argv)
@@ -97,11 +81,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "fanout_bench SUBSCRIBERS (1..1000) SECONDS ENDPOINT...\n");
         return 2;
     }
-    void *context = zmq_ctx_new();
-    zmq_ctx_set(context, ZMQ_MAX_SOCKETS, SUBSCRIBERS_MAX + 8);
+    bench.epoll = epoll_create1(EPOLL_CLOEXEC);
     bench.count = (uint32_t)atoi(argv[1]);
     for (uint32_t i = 0; i < bench.count; i++)
-        subscribe(context, i, argv[3 + i % (uint32_t)(argc - 3)]);
+        subscribe(i, argv[3 + i % (uint32_t)(argc - 3)]);
     while (bench.joined_count < bench.count)
         turn();
     printf("joined\n");
@@ -118,5 +101,5 @@ int main(int argc, char **argv)
            (double)bench.least * 1e6 / (double)seconds_us,
            (unsigned long long)histogram_at(&bench.late_us, 0.5),
            (unsigned long long)histogram_at(&bench.late_us, 0.99));
-    return 0; /* sockets end with the process: nobody waits for them */
+    return 0; /* connections end with the process */
 }

@@ -26,8 +26,8 @@ $(OUT)/tests/bench/rival-load: $(RIVAL_LOAD) $(OUT)/cmd/changeagent/histogram.o 
 rival-load: $(OUT)/tests/bench/rival-load
 
 # make bench-table        what a cluster of three can do here, a line each; BENCH_LINES=word for some
-$(OUT)/tests/bench/fanout_bench: $(OUT)/tests/bench/fanout_bench.o $(OUT)/cmd/changeagent/histogram.o \
-		$(OUT)/libhouse.a
+$(OUT)/tests/bench/fanout_bench: $(OUT)/tests/bench/fanout_bench.o $(OUT)/tests/bench/zmtp.o \
+		$(OUT)/cmd/changeagent/histogram.o $(OUT)/libhouse.a
 	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ $(LIBS) -o $@
 
 .PHONY: bench-table
