@@ -61,9 +61,8 @@ static struct claim claim_of(const struct claims *claims, uint32_t slot,
                              const struct message_claim *message)
 {
     struct claim claim = {.life = message->life, .slot = slot, .route = claims->link->route};
-    size_t size =
-        message->endpoint.size < RAFT_ENDPOINT_MAX ? message->endpoint.size : RAFT_ENDPOINT_MAX - 1;
-    memcpy(claim.endpoint, message->endpoint.data, size);
+    members_copy_endpoint(claim.endpoint, (const char *)message->endpoint.data,
+                          message->endpoint.size);
     return claim;
 }
 
