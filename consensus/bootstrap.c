@@ -3,6 +3,8 @@
 
 #include "consensus/election.h"
 #include "consensus/standing.h"
+
+#include <assert.h>
 #include <stdio.h>
 
 static uint32_t listed_count(const struct raft *raft)
@@ -70,7 +72,8 @@ static void draw_note(struct raft *raft)
 
 static void try_found(struct raft *raft)
 {
-    if (raft->role != ROLE_FOUNDING || raft->has_note || raft->incarnation == 0 || raft->joins)
+    assert(raft->role == ROLE_FOUNDING);
+    if (raft->has_note || raft->incarnation == 0 || raft->joins)
         return;
     if (listed_count(raft) == raft->expect && is_lowest(raft) && everyone_is_blank(raft))
         draw_note(raft);
@@ -98,7 +101,7 @@ static void ask_others(struct raft *raft)
 
 bool bootstrap_may_campaign(const struct raft *raft)
 {
-    return is_founder(raft) && raft->self >= 0 && everyone_noted(raft);
+    return is_founder(raft) && everyone_noted(raft);
 }
 
 void bootstrap_begin(struct raft *raft)

@@ -4,6 +4,7 @@
 #include "common/keys.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static bool is_word_byte(uint8_t byte)
 {
@@ -46,9 +47,9 @@ static bool copy_endpoint(struct span value, char to[MEMBERS_ENDPOINT_MAX])
         return false;
     const char *colon = strrchr(to, ':');
     size_t digits = strspn(colon + 1, "0123456789");
-    unsigned port = 0;
-    if (digits == 0 || digits > 5 || colon[1 + digits] != 0 || sscanf(colon + 1, "%u", &port) != 1)
+    if (digits == 0 || digits > 5 || colon[1 + digits] != 0)
         return false;
+    unsigned long port = strtoul(colon + 1, NULL, 10);
     return colon > to + 6 && port > 0 && port < 65536;
 }
 

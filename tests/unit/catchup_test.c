@@ -389,6 +389,222 @@ TEST(a_leader_of_the_past_has_no_say)
     kit_close(&kit);
 }
 
+static void part(struct kit *kit, const struct message *message)
+{
+    struct message copy = *message;
+    kit_tell(kit, INPUT_PART, &copy);
+}
+
+static bool sends_slice(const struct kit *kit)
+{
+    return kit_out(kit, MESSAGE_SNAPSHOT, 0) != NULL;
+}
+
+/* An answer of storage that is late, or of another ask, or broken, is no slice for anybody. */
+TEST(only_the_slice_that_was_asked_for_is_sent)
+{
+    struct kit kit;
+    lead_with_cut_log(&kit);
+    struct message ask = first_read(&kit), good = part_for(&ask, ""), bad = good;
+    bad.snapshot_part.ticket = good.snapshot_part.ticket | 0xff; /* no such slot */
+    part(&kit, &bad);
+    CHECK(!sends_slice(&kit));
+    bad = good;
+    bad.snapshot_part.ticket += 1 << 8; /* another attempt */
+    part(&kit, &bad);
+    CHECK(!sends_slice(&kit));
+    bad = good;
+    bad.snapshot_part.ticket ^= SLOT_2 ^ SLOT_3; /* a peer that gets none */
+    part(&kit, &bad);
+    CHECK(!sends_slice(&kit));
+    bad = good;
+    bad.snapshot_part.id.size--;
+    part(&kit, &bad);
+    CHECK(!sends_slice(&kit));
+    bad = good;
+    bad.snapshot_part.size = 0;
+    part(&kit, &bad);
+    CHECK(!sends_slice(&kit));
+    part(&kit, &good);
+    CHECK(sends_slice(&kit));
+    bad = good;
+    bad.snapshot_part.id = SPAN(hash, HASH_SIZE); /* of another snapshot than the first one */
+    part(&kit, &bad);
+    CHECK(!sends_slice(&kit));
+    kit_close(&kit);
+}
+
+TEST(a_disk_that_cannot_give_it_is_complained_of_once)
+{
+    struct kit kit;
+    begin(&kit, 1 << 20);
+    uint64_t taken = kit.raft->peers.at[SLOT_3].catchup.taken;
+    for (int i = 0; i < 2; i++) {
+        struct message ask = first_read(&kit), bad = part_for(&ask, "E_IO");
+        part(&kit, &bad);
+        CHECK(kit_count(&kit, OUTPUT_COMPLAINT) == (i == 0));
+        for (uint64_t ms = 0; ms < CATCHUP_FAILED_MS; ms += 100) {
+            kit_flush(&kit);
+            CHECK(reads(&kit) == 0);
+            kit_tick(&kit, 100);
+            acknowledge(&kit, SLOT_2, 52); /* the others go on */
+        }
+        kit_flush(&kit);
+        CHECK(first_read(&kit).snapshot_read.offset == taken);
+    }
+    kit_close(&kit);
+}
+
+static void take_as(struct kit *kit, uint64_t incarnation, uint64_t term, const uint8_t *of)
+{
+    struct message message = kit_from(kit, SLOT_3, term, MESSAGE_SNAPSHOT_TAKEN);
+    message.peer.from_incarnation = incarnation;
+    message.snapshot_taken.id = SPAN(of, HASH_SIZE);
+    message.snapshot_taken.offset = 5 << 20;
+    kit_peer(kit, SLOT_3, &message);
+}
+
+TEST(only_the_peer_that_gets_it_says_how_far_it_is)
+{
+    struct kit kit;
+    begin(&kit, 1 << 20);
+    const struct catchup *catchup = &kit.raft->peers.at[SLOT_3].catchup;
+    take_as(&kit, 999, 2, id); /* another directory (I11) */
+    take_as(&kit, 13, 1, id);  /* of a term that has passed */
+    take_as(&kit, 13, 2, hash);
+    CHECK(catchup->taken == 1 << 20);
+    take_as(&kit, 13, 2, id);
+    CHECK(catchup->taken == 5 << 20);
+    kit.raft->peers.at[SLOT_3].catchup = (struct catchup){.running = true};
+    take_as(&kit, 13, 2, id); /* before the first slice went out nothing can be taken */
+    CHECK(catchup->taken == 0);
+    kit.raft->peers.at[SLOT_3].catchup = (struct catchup){0};
+    take_as(&kit, 13, 2, id);
+    CHECK(catchup->taken == 0);
+    kit_close(&kit);
+}
+
+TEST(a_receiver_that_fails_holds_it_up_and_says_why)
+{
+    struct kit kit;
+    begin(&kit, 1 << 20);
+    take(&kit, 1 << 20, "E_NOSPACE");
+    CHECK(kit_count(&kit, OUTPUT_COMPLAINT) == 1);
+    kit_flush(&kit);
+    CHECK(reads(&kit) == 0);
+    kit_close(&kit);
+}
+
+/* It goes on from the end of the snapshot, or, if its own log is not that long, of its log. */
+TEST(a_snapshot_longer_than_the_log_is_followed_by_what_there_is)
+{
+    struct kit kit;
+    begin(&kit, 1 << 20);
+    kit.raft->peers.at[SLOT_3].catchup.index = 99;
+    take_installed(&kit);
+    CHECK(kit.raft->peers.at[SLOT_3].next == kit.raft->log.last + 1);
+    kit_close(&kit);
+}
+
+TEST(one_that_waits_to_be_installed_is_asked_by_the_clock)
+{
+    struct kit kit;
+    begin(&kit, CATCHUP_SLICE_BYTES);
+    take(&kit, SNAPSHOT_BYTES, "");
+    CHECK(catchup_due_ms(kit.raft) == kit.now + CATCHUP_MAKING_MS);
+    kit_tick(&kit, CATCHUP_MAKING_MS / 2);
+    take(&kit, SNAPSHOT_BYTES, ""); /* said twice: the clock does not start again */
+    CHECK(catchup_due_ms(kit.raft) == kit.now + CATCHUP_MAKING_MS / 2);
+    kit_close(&kit);
+}
+
+/* The rate alone holds it back: the clock says when there is enough of it. */
+TEST(who_waits_for_the_rate_is_woken)
+{
+    struct kit kit;
+    begin(&kit, CATCHUP_SLICE_BYTES);
+    kit.raft->catchup_rate = CATCHUP_SLICE_BYTES;
+    kit_propose(&kit, 1, 10, ENTRY_DATA);
+    kit.raft->catchup_budget = 0;
+    take(&kit, 2 * CATCHUP_SLICE_BYTES, "");
+    kit.raft->peers.at[SLOT_3].catchup.due_ms = 0;
+    kit_flush(&kit);
+    CHECK(reads(&kit) == 0 && catchup_due_ms(kit.raft) == kit.now + 1001);
+    kit_stored(&kit, LIFE, 2);
+    kit_tick(&kit, CATCHUP_CALM_MS / 2);
+    acknowledge(&kit, SLOT_2, 52);
+    kit_tick(&kit, CATCHUP_CALM_MS / 2); /* nobody writes any more */
+    kit.raft->catchup_budget = 0;
+    kit_flush(&kit);
+    CHECK(reads(&kit) > 0);
+    kit_close(&kit);
+}
+
+TEST(who_gets_one_gets_no_second)
+{
+    struct kit kit;
+    begin(&kit, 1 << 20);
+    uint64_t catchups = kit.raft->counters.catchups;
+    catchup_begin(kit.raft, SLOT_3, "asked twice");
+    CHECK(kit.raft->counters.catchups == catchups);
+    CHECK(kit.raft->peers.at[SLOT_3].catchup.taken == 1 << 20);
+    struct peer *peer = &kit.raft->peers.at[SLOT_2]; /* has all there is */
+    peer->probing = false;
+    peer->next = kit.raft->log.last + 1;
+    kit.raft->catchup_entries = 0;
+    uint64_t held = kit.raft->log.held;
+    kit.raft->log.held = kit.raft->log.last + 2;
+    CHECK(!catchup_is_cheaper(kit.raft, peer));
+    kit.raft->log.held = held;
+    kit_close(&kit);
+}
+
+TEST(two_leaders_of_a_term_are_fatal_by_a_snapshot_too)
+{
+    struct kit kit;
+    kit_lead(&kit);
+    struct message slice = slice_of(&kit, 2, 40);
+    kit_peer(&kit, SLOT_2, &slice);
+    CHECK(kit_count(&kit, OUTPUT_FATAL) == 1);
+    kit_close(&kit);
+    kit_lead(&kit);
+    slice = slice_of(&kit, 3, 40);
+    kit_peer(&kit, SLOT_2, &slice); /* a later one is just the next leader */
+    CHECK(kit.raft->role == ROLE_FOLLOWER && kit_count(&kit, OUTPUT_FATAL) == 0);
+    kit_close(&kit);
+}
+
+TEST(a_broken_slice_or_a_barred_directory_takes_nothing)
+{
+    struct kit kit;
+    kit_open(&kit);
+    struct message slice = slice_of(&kit, 1, 40);
+    slice.snapshot.id.size--;
+    kit_peer(&kit, SLOT_2, &slice);
+    CHECK(kit_out(&kit, MESSAGE_SNAPSHOT_WRITE, 0) == NULL);
+    slice.snapshot.id.size++;
+    kit.raft->barred = true;
+    kit_peer(&kit, SLOT_2, &slice);
+    CHECK(kit_out(&kit, MESSAGE_SNAPSHOT_WRITE, 0) == NULL);
+    kit_close(&kit);
+}
+
+/* Storage wrote a slice of who led before: the leader of now is told nothing of it. */
+TEST(how_far_it_is_goes_to_the_leader_that_sends)
+{
+    struct kit kit;
+    kit_open(&kit);
+    struct message slice = slice_of(&kit, 1, 40), written = {.type = MESSAGE_SNAPSHOT_WRITTEN};
+    kit_peer(&kit, SLOT_2, &slice);
+    written.snapshot_written.id = SPAN(id, HASH_SIZE);
+    struct message append = kit_append(&kit, SLOT_3, 2, (struct span){0});
+    kit_peer(&kit, SLOT_3, &append);
+    kit_balloted(&kit);
+    kit_tell(&kit, INPUT_WRITTEN, &written);
+    CHECK(kit_out(&kit, MESSAGE_SNAPSHOT_TAKEN, 0) == NULL);
+    kit_close(&kit);
+}
+
 TEST_MAIN(T(who_needs_what_was_cut_gets_a_snapshot_in_a_bounded_window),
           T(a_receiver_that_has_some_of_it_gets_the_rest),
           T(with_all_of_it_there_entries_go_on_behind_it),
@@ -401,4 +617,14 @@ TEST_MAIN(T(who_needs_what_was_cut_gets_a_snapshot_in_a_bounded_window),
           T(who_leads_no_more_sends_nothing_more),
           T(a_slice_goes_to_storage_and_its_answer_to_the_leader),
           T(a_snapshot_behind_the_commit_is_not_taken),
-          T(the_term_is_on_disk_before_the_first_slice), T(a_leader_of_the_past_has_no_say))
+          T(the_term_is_on_disk_before_the_first_slice), T(a_leader_of_the_past_has_no_say),
+          T(only_the_slice_that_was_asked_for_is_sent),
+          T(a_disk_that_cannot_give_it_is_complained_of_once),
+          T(only_the_peer_that_gets_it_says_how_far_it_is),
+          T(a_receiver_that_fails_holds_it_up_and_says_why),
+          T(a_snapshot_longer_than_the_log_is_followed_by_what_there_is),
+          T(one_that_waits_to_be_installed_is_asked_by_the_clock),
+          T(who_waits_for_the_rate_is_woken), T(who_gets_one_gets_no_second),
+          T(two_leaders_of_a_term_are_fatal_by_a_snapshot_too),
+          T(a_broken_slice_or_a_barred_directory_takes_nothing),
+          T(how_far_it_is_goes_to_the_leader_that_sends))

@@ -223,9 +223,136 @@ TEST(what_is_no_wish_is_refused_with_its_word)
     }
 }
 
+/* One that was removed and admitted again stands there twice for a while: who lives is meant. */
+TEST(a_node_is_found_where_it_lives_else_where_it_was)
+{
+    struct members members = voters(3);
+    members.at[0].node = 3; /* the same id, removed */
+    members.at[0].now = members.at[0].next = members.at[0].wish = MEMBER_NONE;
+    struct memberop op = op_of("remove node=3");
+    CHECK(plan_find(&members, &op) == 2);
+    members.at[2].now = members.at[2].next = members.at[2].wish = MEMBER_NONE;
+    CHECK(plan_find(&members, &op) == 0);
+    op = op_of("remove node=9");
+    CHECK(plan_find(&members, &op) == -1 && plan_holds(&members, &op)); /* there is nobody to go */
+    CHECK(take(&members, op, 5) == ERR_NONE);
+}
+
+TEST(loopback_has_many_names_and_is_fine_among_itself)
+{
+    struct members members = voters(2);
+    CHECK(take(&members, op_of("set node=1 peer=tcp://[::1]:9"), 5) == ERR_BAD_REQUEST);
+    strcpy(members.at[1].endpoint, "tcp://127.0.0.1:1");
+    CHECK(take(&members, op_of("set node=1 peer=tcp://[::1]:9"), 5) == ERR_NONE);
+    members.at[1].endpoint[0] = 0; /* a founder of old may have told none */
+    CHECK(take(&members, op_of("set node=1 peer=tcp://localhost:8"), 5) == ERR_NONE);
+    members = voters(2);
+    members.at[1].now = members.at[1].next = members.at[1].wish = MEMBER_NONE;
+    CHECK(take(&members, op_of("set node=1 peer=tcp://10.0.0.2:1"), 5) ==
+          ERR_NONE); /* it is free */
+}
+
+TEST(an_add_at_an_address_that_is_taken_is_refused)
+{
+    struct members members = voters(3);
+    struct memberop op = add_of(4, "");
+    strcpy(op.endpoint, "tcp://10.0.0.2:1");
+    CHECK(take(&members, op, 5) == ERR_BAD_REQUEST && members.count == 3);
+}
+
+/* Its directory was lost while it was learning: it learns on, as what it is now. */
+TEST(a_learner_with_a_new_directory_learns_on)
+{
+    struct members members = voters(3);
+    CHECK(take(&members, add_of(4, ""), 5) == ERR_NONE);
+    struct memberop again = add_of(4, " api=tcp://10.0.0.4:2 name=four");
+    again.incarnation = 444;
+    CHECK(!plan_holds(&members, &again));
+    CHECK(take(&members, again, 7) == ERR_NONE);
+    const struct member *four = member_of(&members, 4);
+    CHECK(four->incarnation == 444 && four->changed == 7 && four->now == MEMBER_LEARNER);
+    CHECK(plan_holds(&members, &again));
+    again.incarnation = 0; /* asked of one that has not called it back */
+    CHECK(plan_holds(&members, &again));
+    again.incarnation = 9;
+    CHECK(!plan_holds(&members, &again));
+    struct memberop other = add_of(4, " api=tcp://10.0.0.4:3");
+    CHECK(!plan_holds(&members, &other));
+    other = add_of(4, " name=fourth");
+    CHECK(!plan_holds(&members, &other));
+    other = op_of("set node=4 peer=tcp://10.0.0.44:1");
+    CHECK(!plan_holds(&members, &other));
+    other = op_of("set node=4 api=tcp://10.0.0.4:2 name=four");
+    CHECK(plan_holds(&members, &other) && plan_fulfils(&members, &other)); /* texts hold at once */
+    other = op_of("promote node=4");
+    CHECK(plan_holds(&members, &other) && !plan_fulfils(&members, &other));
+    other = op_of("set node=4 role=replica");
+    CHECK(!plan_holds(&members, &other));
+    other = op_of("set node=9 name=x");
+    CHECK(!plan_holds(&members, &other));
+}
+
+/* A wish that is there already changes nothing: no entry is written for it. */
+TEST(a_wish_that_holds_changes_nothing)
+{
+    struct members members = voters(3), before;
+    CHECK(take(&members, add_of(4, " role=replica"), 5) == ERR_NONE);
+    before = members;
+    CHECK(take(&members, add_of(4, " role=replica"), 9) == ERR_NONE);
+    CHECK(take(&members, op_of("set node=4 role=replica"), 9) == ERR_NONE);
+    CHECK(take(&members, op_of("set node=1 role=voter"), 9) == ERR_NONE);
+    CHECK(members_same(&members, &before));
+}
+
+TEST(with_no_room_left_nobody_is_added)
+{
+    struct members members = voters(9);
+    for (uint8_t node = 10; node < 10 + MEMBERS_MAX - 9; node++) {
+        struct member member = {.node = node, .incarnation = 1};
+        memset(member.key, node, sizeof member.key);
+        member.now = member.next = member.wish = MEMBER_REPLICA;
+        members_add(&members, &member);
+    }
+    CHECK(take(&members, add_of(99, " role=replica"), 5) == ERR_LIMIT);
+}
+
+/* Ten that would vote, or none: no such step is begun. */
+TEST(no_majority_may_be_too_large_or_empty)
+{
+    struct members members = voters(9), joint;
+    struct member ten = {.node = 10, .incarnation = 1};
+    memset(ten.key, 10, sizeof ten.key);
+    ten.now = ten.next = MEMBER_LEARNER;
+    members_add(&members, &ten);
+    CHECK(!plan_enter(&members, 1u << 9, &joint));
+    members = voters(1);
+    members.at[0].wish = MEMBER_NONE;
+    CHECK(!plan_enter(&members, 0, &joint));
+}
+
+/* A voter that becomes a replica goes by the same steps as one that leaves. */
+TEST(a_demotion_waits_for_what_was_wished_with_it)
+{
+    struct members members = voters(3), joint;
+    CHECK(take(&members, add_of(4, ""), 7) == ERR_NONE);
+    CHECK(take(&members, op_of("set node=3 role=replica"), 7) == ERR_NONE);
+    CHECK(!plan_enter(&members, 0, &joint));
+    CHECK(plan_enter(&members, 1u << 3, &joint));
+    CHECK(member_of(&joint, 3)->next == MEMBER_REPLICA);
+    CHECK(member_of(&joint, 4)->next == MEMBER_VOTER);
+    CHECK(take(&members, op_of("promote node=3"), 8) == ERR_NONE); /* after all it stays */
+    CHECK(member_of(&members, 3)->wish == MEMBER_VOTER);
+}
+
 TEST_MAIN(T(a_new_server_learns_then_votes), T(what_was_wished_together_changes_together),
           T(a_cancel_takes_back_what_is_not_joint), T(somebody_must_be_left_to_vote),
           T(limits_are_told_by_name), T(only_the_last_that_were_removed_are_remembered),
           T(an_address_is_reachable_and_nobody_elses), T(a_copied_identity_is_refused),
           T(a_new_incarnation_is_admitted_in_two_steps),
-          T(what_is_no_wish_is_refused_with_its_word))
+          T(what_is_no_wish_is_refused_with_its_word),
+          T(a_node_is_found_where_it_lives_else_where_it_was),
+          T(loopback_has_many_names_and_is_fine_among_itself),
+          T(an_add_at_an_address_that_is_taken_is_refused),
+          T(a_learner_with_a_new_directory_learns_on), T(a_wish_that_holds_changes_nothing),
+          T(with_no_room_left_nobody_is_added), T(no_majority_may_be_too_large_or_empty),
+          T(a_demotion_waits_for_what_was_wished_with_it))
