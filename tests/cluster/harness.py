@@ -219,6 +219,11 @@ class House:
     def say(self, text):
         print("     %s" % text, flush=True)
 
+    def only_long(self, instead):
+        """What takes long and has another test too is left to the full counts."""
+        if not self.long:
+            raise Skipped("only with --long; else there is %s" % instead)
+
     def times(self, quick, full):
         return full if self.long else quick
 
@@ -344,6 +349,21 @@ def describe(nodes):
 
 def wait_up(node, seconds=15):
     wait_for("node %s" % node.name, seconds, node.is_up)
+
+
+SILENT_S = 3  # several election timeouts
+
+
+def must_stay(seconds, good, text):
+    """That something does not happen has no event to wait for: it holds for so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        check(good(), text)
+        time.sleep(0.05)
+
+
+def leads(node):
+    return (status(node) or {}).get("role") == "leader"
 
 
 def log_of(node):

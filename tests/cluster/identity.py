@@ -3,11 +3,8 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
-from harness import (Skipped, check, log_of, put_until_done, status, tool, wait_for, wait_leader)
-
-SILENT_S = 3  # several election timeouts in which nothing may happen
+from harness import (SILENT_S, check, leads, log_of, must_stay, put_until_done, status, tool, wait_for, wait_leader)
 
 
 def copy(source, target):
@@ -41,12 +38,6 @@ def refused(house, node):
         node.kill()
         code = None
     return code, log_of(node)
-
-
-def only_long(house):
-    """What the unit tests of place.c, recovery.c and joining.c show too has its time in the long run."""
-    if not house.long:
-        raise Skipped("shown by place_test; with real nodes in cluster-long")
 
 
 def outside(node):
@@ -83,12 +74,8 @@ def stays_outside(cluster, node, third):
     """Two nodes are up, one of them a copy: by number a majority, but nothing may be decided by it."""
     wait_for("%s to say that it is outside" % node.name, 15, lambda: outside(node))
     check("waits_for" in status(node) and "admitted" in status(node)["waits_for"], "%r" % status(node))
-    until = time.monotonic() + SILENT_S
-    while time.monotonic() < until:
-        for one in cluster.nodes:
-            if one is not third:
-                check((status(one) or {}).get("role") not in ("leader",), "%s leads by the vote of a copy" % one.name)
-        time.sleep(0.1)
+    must_stay(SILENT_S, lambda: not any(leads(one) for one in cluster.nodes if one is not third),
+              "one leads by the vote of a copy")
 
 
 def test_a_copied_directory_does_not_vote(house):
@@ -118,7 +105,7 @@ def test_a_copied_directory_does_not_vote(house):
 
 
 def test_an_older_copy_put_back_does_not_vote(house):
-    only_long(house)
+    house.only_long("place_test")
     cluster = house.cluster()
     api = cluster.nodes[0].places()["api"]
     put_until_done(api, "in the copy")
@@ -143,7 +130,7 @@ def test_an_older_copy_put_back_does_not_vote(house):
 
 
 def test_swapped_directories_do_not_vote(house):
-    only_long(house)
+    house.only_long("place_test")
     cluster = house.cluster()
     put_until_done(cluster.nodes[0].places()["api"], "before")
     cluster.down()
@@ -157,10 +144,7 @@ def test_swapped_directories_do_not_vote(house):
     for node in (one, other):
         wait_for("%s to be outside" % node.name, 15, lambda at=node: outside(at))
     cluster.nodes[2].start()
-    until = time.monotonic() + SILENT_S
-    while time.monotonic() < until:
-        check((status(cluster.nodes[2]) or {}).get("role") != "leader", "a leader by swapped votes")
-        time.sleep(0.1)
+    must_stay(SILENT_S, lambda: not leads(cluster.nodes[2]), "a leader by swapped votes")
 
 
 def test_servers_of_two_clusters_name_each_other(house):

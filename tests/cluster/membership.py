@@ -142,8 +142,7 @@ def test_removal_of_the_leader(house):
 
 
 def test_all_addresses_changed_one_by_one(house):
-    if not house.long:
-        return
+    house.only_long("member-address")
     cluster = house.cluster()
     load = house.load(cluster.nodes, rate=200)
     load.wait_progress()
@@ -170,8 +169,7 @@ def test_all_addresses_changed_one_by_one(house):
 
 def test_all_addresses_changed_at_once(house):
     """Nothing can be committed before they have found each other: the files say where they are now."""
-    if not house.long:
-        return
+    house.only_long("member-address")
     cluster = house.cluster()
     first = put_until_done(cluster.nodes[0].places()["api"], "before")
     cluster.down()
@@ -191,8 +189,7 @@ def test_all_addresses_changed_at_once(house):
 
 
 def test_two_of_three_replaced_in_one_step(house):
-    if not house.long:
-        return
+    house.only_long("member-replace")
     cluster = house.cluster()
     load = house.load(cluster.nodes, rate=200)
     load.wait_progress()
@@ -226,8 +223,7 @@ def test_a_dead_address_does_not_hurt(house):
 
 
 def test_a_wiped_voter_is_admitted_again(house):
-    if not house.long:
-        return
+    house.only_long("a copied directory does not vote")
     cluster = house.cluster()
     load = house.load(cluster.nodes[:2], rate=100)
     load.wait_progress()
