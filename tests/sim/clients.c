@@ -3,7 +3,7 @@
 #include "protocol/entry.h"
 #include "tests/sim/world.h"
 
-enum { CHANGES_MOST = 3 };
+enum { CHANGES_MOST = 3, SMALL_BODY = 300 };
 
 /* The serial of a write lies open in its txid. */
 static void make_txid(uint64_t serial, uint8_t txid[16])
@@ -12,11 +12,17 @@ static void make_txid(uint64_t serial, uint8_t txid[16])
     save_u64(txid + 8, serial);
 }
 
+uint64_t clients_body_size(struct world *world)
+{
+    bool large = world->body_max <= SMALL_BODY || world_chance(world, 4) == 0;
+    return world_chance(world, (large ? world->body_max : SMALL_BODY) + 1);
+}
+
 static void make_body(struct world *world, struct bytes *body)
 {
     static const char *const tags[] = {"red", "green", "blue"};
     uint32_t count = 1 + (uint32_t)world_chance(world, CHANGES_MOST);
-    size_t size = world_chance(world, world->body_max + 1);
+    size_t size = clients_body_size(world);
     uint8_t *data = bytes_zeroed(1, size + 1);
     change_body_begin(body, count);
     for (uint32_t i = 0; i < count; i++) {

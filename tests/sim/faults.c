@@ -274,7 +274,7 @@ void faults_draw(struct world *world, struct plan *plan, uint64_t seed)
         .cut_ms = 50 + world_chance(world, 5000),
         .stall_ms = 50 + world_chance(world, 4000),
         .pause_ms = 50 + world_chance(world, 4000),
-        .faulty_ms = 20000 + world_chance(world, 40000),
+        .faulty_ms = 55000 + world_chance(world, 10000),
         .raw_percent = some(world, world->body_max > 1000 ? 2 : 8),
     };
     for (int kind = 0; kind < FAULT_COUNT; kind++)

@@ -23,6 +23,14 @@ sim:
 sim-long:
 	@$(MAKE) --no-print-directory sim SIM_VARIANT=plain SEEDS=$(or $(SEEDS),3000) STARTS=$(or $(STARTS),1000)
 
+# make sim-record RECORD=file SEEDS=n: a slice of SECONDS (100) of such a run, and the sums so far;
+# again until n are done
+.PHONY: sim-record
+sim-record:
+	@$(MAKE) --no-print-directory -s build/plain/tests/sim/sim
+	@build/plain/tests/sim/sim --record $(RECORD) --seeds $(or $(SEEDS),100000) \
+		--seconds $(or $(SECONDS),100) --from $(or $(FROM),1)
+
 # make core-bench: proposals a second through one leading core
 $(OUT)/tests/bench/core_bench: $(OUT)/tests/bench/core_bench.o $(SIM_CORE)
 	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ -lmsgpackc -lsodium -lcmocka -o $@

@@ -13,8 +13,7 @@ static void faulty_phase(struct world *world, struct plan *plan)
         faults_maybe(world, plan);
         if (world_chance(world, 100) < plan->raw_percent)
             node_propose(world, (uint32_t)world_chance(world, world->count),
-                         1 + (uint32_t)world_chance(world, 8),
-                         (uint32_t)world_chance(world, world->body_max));
+                         1 + (uint32_t)world_chance(world, 8), (uint32_t)clients_body_size(world));
         clients_step(world, false);
         if (world_chance(world, 20) == 0)
             reads_ask(world, (uint32_t)world_chance(world, world->count));

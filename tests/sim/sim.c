@@ -2,10 +2,13 @@
  *
  *   sim --seed N              one run, each transition told
  *   sim --seeds N             N runs, from --from N (1) on, in --jobs N (1) processes
+ *   sim --seeds N --record F  the same in slices: goes on where F stands, for --seconds N (100),
+ *                             and tells the sums of all; again until N are done
  *   sim --deadlock N          two of three up after the founding, N starts
  *   sim --cells 1             each membership change, with a crash at each step of it */
 #include "tests/sim/cells.h"
 #include "tests/sim/deadlock.h"
+#include "tests/sim/record.h"
 #include "tests/sim/run.h"
 
 #include <signal.h>
@@ -13,12 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { JOBS_MAX = 64 };
 
 struct order {
-    uint64_t from, seeds, jobs;
+    uint64_t from, seeds, jobs, seconds;
+    const char *record;
 };
 
 static uint64_t running; /* the seed */
@@ -99,6 +104,16 @@ static bool replays(uint64_t seed)
     return first == second;
 }
 
+static int sum_up(const struct tally *tally, uint64_t from)
+{
+    uint64_t violations = tally->violations + tally_missing(tally) + !replays(from);
+    tally_print(tally);
+    printf("sim: seeds=%llu simulated_hours=%.1f faults=%llu violations=%llu\n",
+           (unsigned long long)tally->seeds, (double)tally->ms / 3600000,
+           (unsigned long long)tally_faults(tally), (unsigned long long)violations);
+    return violations == 0 ? 0 : 1;
+}
+
 static int run_seeds(const struct order *order)
 {
     static struct tally tally;
@@ -107,12 +122,46 @@ static int run_seeds(const struct order *order)
         run_jobs(order, &tally);
     else
         run_share(order, 0, &tally);
-    uint64_t violations = tally.violations + tally_missing(&tally) + !replays(order->from);
-    tally_print(&tally);
-    printf("sim: seeds=%llu simulated_hours=%.1f faults=%llu violations=%llu\n",
-           (unsigned long long)tally.seeds, (double)tally.ms / 3600000,
-           (unsigned long long)tally_faults(&tally), (unsigned long long)violations);
-    return violations == 0 ? 0 : 1;
+    return sum_up(&tally, order->from);
+}
+
+/* Of the processor. */
+static uint64_t cpu_ms(void)
+{
+    return (uint64_t)clock() * 1000 / CLOCKS_PER_SEC;
+}
+
+static uint64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static int run_slice(const struct order *order)
+{
+    static struct record record;
+    uint64_t hash;
+    if (!record_load(&record, order->record, order->from)) {
+        fprintf(stderr, "sim: %s is no record of this build\n", order->record);
+        return 2;
+    }
+    struct tally *tally = &record.tally;
+    uint64_t end = wall_ms() + order->seconds * 1000;
+    while (tally->seeds < order->seeds && wall_ms() < end) {
+        running = record.next++;
+        run_seed(running, RUN_QUIET, tally, &hash);
+    }
+    record.cpu_ms += cpu_ms();
+    if (!record_save(&record, order->record)) {
+        fprintf(stderr, "sim: %s cannot be written\n", order->record);
+        return 2;
+    }
+    int result = sum_up(tally, record.next - 1);
+    printf("sim: next=%llu cpu_seconds=%llu simulated hours per hour of processor: %.0f\n",
+           (unsigned long long)record.next, (unsigned long long)record.cpu_ms / 1000,
+           (double)tally->ms / ((double)record.cpu_ms + 1));
+    return result;
 }
 
 static int run_deadlock(uint64_t count)
@@ -137,7 +186,7 @@ static int run_one(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-    struct order order = {.from = 1, .jobs = 1};
+    struct order order = {.from = 1, .jobs = 1, .seconds = 100};
     signal(SIGABRT, on_abort);
     for (int i = 1; i + 1 < argc; i += 2) {
         uint64_t number = strtoull(argv[i + 1], NULL, 10);
@@ -147,6 +196,10 @@ int main(int argc, char **argv)
             order.jobs = number;
         else if (strcmp(argv[i], "--seeds") == 0)
             order.seeds = number;
+        else if (strcmp(argv[i], "--seconds") == 0)
+            order.seconds = number;
+        else if (strcmp(argv[i], "--record") == 0)
+            order.record = argv[i + 1];
         else if (strcmp(argv[i], "--seed") == 0)
             return run_one(number);
         else if (strcmp(argv[i], "--deadlock") == 0)
@@ -155,8 +208,8 @@ int main(int argc, char **argv)
             return cells_run() ? 0 : 1;
     }
     if (order.seeds > 0)
-        return run_seeds(&order);
-    fprintf(stderr,
-            "usage: sim [--from N] [--jobs N] --seeds N | --seed N | --deadlock N | --cells 1\n");
+        return order.record ? run_slice(&order) : run_seeds(&order);
+    fprintf(stderr, "usage: sim [--from N] [--jobs N] --seeds N [--record FILE [--seconds N]] | "
+                    "--seed N | --deadlock N | --cells 1\n");
     return 2;
 }

@@ -294,6 +294,9 @@ void clients_step(struct world *world, bool insist); /* insist: nobody begins, n
 void clients_told(struct world *world, uint64_t serial, enum err err, const struct effect *effect);
 void clients_hurry(struct world *world); /* whoever waits tries again now, and often */
 bool clients_wait(const struct world *world);
+
+/* Where there are large ones at all, most are small: a few show what limits do, many take time. */
+uint64_t clients_body_size(struct world *world);
 void clients_close(struct world *world);
 
 /* history.c */
