@@ -203,21 +203,9 @@ static void set_limits(void)
     }
 }
 
-/* Below this version bytes of strangers can end a process, or worse (docs/known-bugs.md). */
-static enum err check_library(void)
-{
-    int major = 0, minor = 0, patch = 0;
-    zmq_version(&major, &minor, &patch);
-    if (ZMQ_MAKE_VERSION(major, minor, patch) >= ZMQ_MAKE_VERSION(4, 3, 4))
-        return ERR_NONE;
-    log_error("library_too_old", kv_text("library", "libzmq"), kv_text("needs", "4.3.4"));
-    return ERR_CONFIG;
-}
-
 static enum err open_base(struct running *running)
 {
     struct service_base *base = running->base;
-    TRY(check_library());
     set_limits();
     umask(077);
     choose_scheduling();

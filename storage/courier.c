@@ -65,8 +65,10 @@ enum err courier_read(struct courier *courier, uint32_t neighbour,
     struct message_snapshot_part *part = &answer.snapshot_part;
     struct artefact *artefact = NULL;
     uint8_t hash[HASH_SIZE];
-    enum err err =
-        snapshot_ask(&courier->snapshot, ask->id, courier->desk.shelf->applied, now_ms, &artefact);
+    const struct shelf *shelf = courier->desk.shelf;
+    const struct snapshot_place place = {shelf->applied,
+                                         shelf->count > 0 ? shelf->parts[0]->first : 0};
+    enum err err = snapshot_ask(&courier->snapshot, ask->id, &place, now_ms, &artefact);
     if (err == ERR_NONE)
         err = fill_part(courier, artefact, ask, part, hash);
     part->ticket = ask->ticket;

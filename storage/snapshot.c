@@ -326,11 +326,14 @@ enum err snapshot_step(struct snapshot *snapshot, struct late *late, struct shel
     return drop(snapshot);
 }
 
-/* For somebody new; one that is being read stays: who reads it must come to an end (I17). */
-static bool is_fresh(const struct snapshot *snapshot, uint64_t applied, uint64_t now_ms)
+/* For somebody new; one that is being read stays: who reads it must come to an end (I17). But
+ * where the log behind its end was cut meanwhile, it leads nowhere, however often it is read. */
+static bool is_fresh(const struct snapshot *snapshot, const struct snapshot_place *place,
+                     uint64_t now_ms)
 {
-    return applied < snapshot->ready.manifest.index + SNAPSHOT_LAG_MAX ||
-           now_ms < snapshot->used_ms + SNAPSHOT_IN_USE_MS;
+    uint64_t index = snapshot->ready.manifest.index;
+    return index >= place->first_index && (place->applied < index + SNAPSHOT_LAG_MAX ||
+                                           now_ms < snapshot->used_ms + SNAPSHOT_IN_USE_MS);
 }
 
 static bool is_wanted(const struct snapshot *snapshot, struct span id)
@@ -338,11 +341,11 @@ static bool is_wanted(const struct snapshot *snapshot, struct span id)
     return id.size == 0 || span_equal(id, SPAN(snapshot->ready.id, HASH_SIZE));
 }
 
-enum err snapshot_ask(struct snapshot *snapshot, struct span id, uint64_t applied, uint64_t now_ms,
-                      struct artefact **ready)
+enum err snapshot_ask(struct snapshot *snapshot, struct span id, const struct snapshot_place *place,
+                      uint64_t now_ms, struct artefact **ready)
 {
     bool there = snapshot->phase == SNAPSHOT_READY;
-    if (there && is_wanted(snapshot, id) && (id.size > 0 || is_fresh(snapshot, applied, now_ms))) {
+    if (there && is_wanted(snapshot, id) && (id.size > 0 || is_fresh(snapshot, place, now_ms))) {
         snapshot->used_ms = now_ms;
         *ready = &snapshot->ready;
         return ERR_NONE;

@@ -59,10 +59,16 @@ bool snapshot_due(const struct snapshot *snapshot, uint64_t now_ms);
 MUST_USE enum err snapshot_step(struct snapshot *snapshot, struct late *late, struct shelf *shelf,
                                 uint64_t now_ms);
 
+/* Where the state is, and the first entry of the kept log. */
+struct snapshot_place {
+    uint64_t applied, first_index;
+};
+
 /* Lends the snapshot `id`, or with an empty id the present one; begins to make it where there is
  * none, or only one too old. ERR_NOT_READY: it is being made; ask again.
  * ERR_NOT_FOUND: there is no such snapshot any more.  Others: it could not be made. */
-MUST_USE enum err snapshot_ask(struct snapshot *snapshot, struct span id, uint64_t applied,
-                               uint64_t now_ms, struct artefact **ready);
+MUST_USE enum err snapshot_ask(struct snapshot *snapshot, struct span id,
+                               const struct snapshot_place *place, uint64_t now_ms,
+                               struct artefact **ready);
 
 #endif

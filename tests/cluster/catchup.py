@@ -3,7 +3,7 @@ import os
 import shutil
 import subprocess
 
-from harness import Failed, a_put, ask_until, check, dump, log_of, put_until_done, status, tool, wait_for, wait_leader
+from harness import Failed, ask_until, check, dump, log_of, put_until_done, status, tool, wait_for, wait_leader
 from kills import kill_process
 from retention import check_truncated, configure, put_large
 
@@ -88,8 +88,6 @@ def test_who_needs_what_was_cut_gets_a_snapshot(house):
     others = [node for node in cluster.nodes if node is not victim]
     api = leader.places()["api"]
     fill(house, cluster.nodes, 1)
-    write = a_put(api, "once")
-    once = ask_until(api, "put", "put_done", **write)
     victim.kill()
     put_large(api, 18)  # more than one file, and than what the leader holds in memory
     house.load(others, clients=8, count=150).wait(60)
@@ -108,8 +106,6 @@ def test_who_needs_what_was_cut_gets_a_snapshot(house):
     victim.kill()  # its next start is one like any other
     victim.start()
     put_until_done(api, "goes on")
-    again = ask_until(victim.places()["api"], "put", "put_done", **dict(write, attempt=2))
-    check(again["id"] == once["id"], "the snapshot lacked an outcome: %r, %r" % (once, again))
     wait_level(cluster.nodes)
     states = [status(node) for node in cluster.nodes]
     check(len({state["first_id"] for state in states}) == 1, "first ids differ")
@@ -118,11 +114,6 @@ def test_who_needs_what_was_cut_gets_a_snapshot(house):
     for node in cluster.nodes:
         page = ask_until(node.places()["api"], "list", "list_is", since=last - 3, limit=10)
         check(len(page["changes"]) == 3, "%s does not show its newest changes" % node.name)
-    for node in others:
-        node.kill()
-    alone = ask_until(victim.places()["api"], "members", "members_told")  # so it tells what it knows itself
-    check({(row["node"], row["state"]) for row in alone["members"]} ==
-          {(node.places()["node"], "voter") for node in cluster.nodes}, "the snapshot lacked a configuration: %r" % alone)
 
 
 def backup(node, directory):

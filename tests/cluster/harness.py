@@ -101,17 +101,12 @@ def dump(node, since=0):
         since = rows[-1]["id"]
 
 
-def a_put(endpoint, text, seconds=10.0):
-    """The fields of one write, for ask(); asked with again it is a retry."""
+def put(endpoint, text, seconds=10.0):
+    """One write by hand, without any library; the answer, None if there was none in time."""
     hello = ask(endpoint, "hello", seconds)
     check(hello is not None, "no hello from %s" % endpoint)
     body = msgpack.packb({"changes": [{"type": 1, "data": text.encode()}]}, use_bin_type=True)
-    return {"txid": os.urandom(16), "born": hello["born"], "attempt": 1, "body": body}
-
-
-def put(endpoint, text, seconds=10.0):
-    """One write by hand, without any library; the answer, None if there was none in time."""
-    return ask(endpoint, "put", seconds, **a_put(endpoint, text, seconds))
+    return ask(endpoint, "put", seconds, txid=os.urandom(16), born=hello["born"], attempt=1, body=body)
 
 
 def put_until_done(endpoint, text, seconds=20):

@@ -102,15 +102,6 @@ def test_who_dies_again_and_again_takes_the_node_down(house):
     check(not node.processes(), "a child is left")
 
 
-def test_an_older_library_is_refused(house):
-    source, library = os.path.join(house.dir, "old.c"), os.path.join(house.dir, "old.so")
-    with open(source, "w") as file:
-        file.write("void zmq_version(int *a, int *b, int *c) { *a = 4; *b = 3; *c = 3; }\n")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
-    code, text = run_to_end(["env", "LD_PRELOAD=" + library, CHANGEAGENTD, "--data", os.path.join(house.dir, "data")])
-    check(code == 100 and "library_too_old library=libzmq needs=4.3.4" in text, "code %d: %s" % (code, text[-800:]))
-
-
 MEMBER = '    member = "tcp://127.0.0.1:%d rq:rM>}U?@Lns47E1%%kR.o@n%%FcmmsL/@{H8]yf7"\n'
 
 MISTAKES = {

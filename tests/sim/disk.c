@@ -83,14 +83,20 @@ static void gather(const struct disk *disk, uint64_t from, uint64_t to, uint64_t
     }
 }
 
+static bool is_config(struct span record)
+{
+    uint8_t kind = entry_kind_of(record);
+    return kind == ENTRY_FOUNDING || kind == ENTRY_CONFIG;
+}
+
 static void load(struct world *world, uint32_t at)
 {
     struct node *node = &world->nodes[at];
     struct disk *disk = &node->disk;
     struct bytes tail = {0}, configs = {0};
     uint64_t told = world_chance(world, world->tail_told + 1);
-    uint64_t first = disk->count + 1;
-    for (uint64_t bytes = 0; first > 1 && disk->count + 1 - first < told; first--) {
+    uint64_t first = disk->count + 1, kept = disk->first > 1 ? disk->first : 1;
+    for (uint64_t bytes = 0; first > kept && disk->count + 1 - first < told; first--) {
         bytes += disk_record(disk, first - 1).size;
         if (bytes > MiB(5))
             break;
@@ -98,7 +104,7 @@ static void load(struct world *world, uint32_t at)
     for (uint64_t i = first; i <= disk->count; i++)
         bytes_append_span(&tail, disk_record(disk, i));
     for (uint64_t i = 1; i <= disk->count; i++)
-        if (entry_kind_of(disk_record(disk, i)) >= ENTRY_FOUNDING)
+        if (is_config(disk_record(disk, i)))
             bytes_append_span(&configs, disk_record(disk, i));
     struct message answer = {.type = MESSAGE_LOADED};
     struct message_loaded *loaded = &answer.loaded;
@@ -108,7 +114,7 @@ static void load(struct world *world, uint32_t at)
     loaded->term = disk->term;
     loaded->vote = disk->vote;
     loaded->note = bytes_span(&disk->note);
-    loaded->first_index = 1;
+    loaded->first_index = kept;
     loaded->last_index = disk->count;
     if (disk->count > 0) {
         loaded->last_term = entry_term_of(disk_record(disk, disk->count));
@@ -160,13 +166,15 @@ void disk_fetch(struct world *world, uint32_t at, const struct message *ask)
     const struct message_fetch *fetch = &ask->fetch;
     struct bytes entries = {0};
     struct message answer = {.type = MESSAGE_FETCHED};
-    gather(&world->nodes[at].disk, fetch->from, fetch->to, fetch->bytes, &entries);
+    bool cut = fetch->from < world->nodes[at].disk.first;
+    if (!cut)
+        gather(&world->nodes[at].disk, fetch->from, fetch->to, fetch->bytes, &entries);
     rot(world, &entries);
     answer.fetched.ticket = fetch->ticket;
     answer.fetched.from = fetch->from;
     answer.fetched.entries = bytes_span(&entries);
     if (entries.size == 0)
-        answer.fetched.error = SPAN_TEXT("E_NOT_FOUND");
+        answer.fetched.error = SPAN_TEXT(cut ? "E_TRUNCATED" : "E_NOT_FOUND");
     storage_answer(world, at, &answer);
     bytes_close(&entries);
 }
@@ -189,8 +197,11 @@ void disk_view(struct world *world, uint32_t at)
         check_applied(world, at, ++store->applied);
         view_apply(world, at, store->applied, true);
     }
-    if (world_chance(world, 4) == 0) /* state.db is written late */
+    if (world_chance(world, 4) == 0) { /* state.db is written late, and only then files go */
         node->disk.applied = store->applied;
+        if (store->view.apply.at.keep_index > node->disk.first)
+            node->disk.first = store->view.apply.at.keep_index;
+    }
     struct message answer = {.type = MESSAGE_APPLIED};
     answer.applied.index = store->applied;
     answer.applied.durable_index = node->disk.applied;
@@ -228,7 +239,26 @@ void disk_copy(struct disk *disk, const struct disk *from, uint64_t count)
     disk->term = from->term;
     disk->vote = from->vote;
     disk->applied = from->applied < count ? from->applied : count;
+    disk->first = from->first < count ? from->first : 0;
     bytes_append_span(&disk->note, bytes_span(&from->note));
+}
+
+/* What follows the last entry of the snapshot stays, if it is the same log; what is committed is
+ * the same in both. */
+void disk_install(struct world *world, uint32_t at, const struct disk *content, uint64_t index)
+{
+    struct disk *disk = &world->nodes[at].disk;
+    uint64_t same = 0;
+    while (same < index && span_equal(disk_record(disk, same + 1), disk_record(content, same + 1)))
+        same++;
+    if (same < index)
+        truncate_disk(world, at, same);
+    while (disk->count < index)
+        append_disk(disk, disk_record(content, disk->count + 1));
+    for (uint64_t i = same + 1; i <= index; i++)
+        check_applied(world, at, i);
+    disk->applied = index;
+    disk->first = content->first;
 }
 
 void disk_close(struct disk *disk)

@@ -264,6 +264,14 @@ static void draw_clients(struct world *world)
     world->outcomes_max = some(world, 100);
 }
 
+/* In two of three runs the log is cut, and who lacks a piece of it gets a snapshot. */
+static void draw_cuts(struct world *world)
+{
+    world->cut_percent = some(world, 60);
+    world->catchup_entries = 10 + world_chance(world, 300);
+    world->catchup_rate = some(world, 4) * 1000000;
+}
+
 void faults_draw(struct world *world, struct plan *plan, uint64_t seed)
 {
     *world = (struct world){.seed = seed, .chance = seed * 77 + 1};
@@ -280,6 +288,7 @@ void faults_draw(struct world *world, struct plan *plan, uint64_t seed)
     for (int kind = 0; kind < FAULT_COUNT; kind++)
         plan->per[kind] = some(world, faults[kind].below);
     draw_churn(world, plan);
+    draw_cuts(world);
 }
 
 void faults_print(const struct world *world, const struct plan *plan)
@@ -288,7 +297,7 @@ void faults_print(const struct world *world, const struct plan *plan)
            "slow=1/%llu:%llu "
            "disk=%llu..%llu answer=%llu rot=%u tail=%llu told=%llu down=%llu cut=%llu stall=%llu "
            "pause=%llu faulty=%llu raw=%u%% clients=%u propose=%u%% patience=%llu body=%llu "
-           "outcomes=%llu",
+           "outcomes=%llu cuts=%u%% catchup=%llu:%llu",
            (unsigned long long)world->seed, world->count, world->founders, world->loss, world->dup,
            world->garble, (unsigned long long)world->delay_min,
            (unsigned long long)world->delay_max, (unsigned long long)world->slow_one_in,
@@ -299,7 +308,9 @@ void faults_print(const struct world *world, const struct plan *plan)
            (unsigned long long)plan->stall_ms, (unsigned long long)plan->pause_ms,
            (unsigned long long)plan->faulty_ms, plan->raw_percent, world->client_count,
            world->propose_percent, (unsigned long long)world->patience_ms,
-           (unsigned long long)world->body_max, (unsigned long long)world->outcomes_max);
+           (unsigned long long)world->body_max, (unsigned long long)world->outcomes_max,
+           world->cut_percent, (unsigned long long)world->catchup_entries,
+           (unsigned long long)world->catchup_rate);
     for (int kind = 0; kind < FAULT_COUNT; kind++)
         printf(" %s=%u", faults[kind].name, plan->per[kind]);
     printf("\n");

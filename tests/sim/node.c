@@ -119,6 +119,8 @@ static void start_consensus(struct world *world, uint32_t at)
         .voters = voters,
         .voter_count = known,
         .joins = joins,
+        .catchup_entries = world->catchup_entries,
+        .catchup_rate = world->catchup_rate,
         .heartbeat_ms = world->heartbeat_ms,
         .election_min_ms = world->election_min_ms,
         .election_max_ms = world->election_max_ms,
@@ -212,6 +214,20 @@ void node_crash_storage(struct world *world, uint32_t at)
     if (node->up)
         node_step(world, at, (struct raft_input){.kind = INPUT_STORAGE_LOST});
     node->commit = 0;
+}
+
+void node_renew_storage(struct world *world, uint32_t at)
+{
+    struct node *node = &world->nodes[at];
+    view_close(&node->kept);
+    view_close(&node->store.view);
+    node->store = (struct store_model){0};
+    node->commit = 0;
+    node_wake(world, at);
+    if (node->up)
+        node_step(world, at, (struct raft_input){.kind = INPUT_STORAGE_LOST});
+    if (node->up)
+        node_start(world, at);
 }
 
 void node_crash(struct world *world, uint32_t at)

@@ -34,13 +34,19 @@ static uint64_t batch_end(const struct world *world, struct store_model *store, 
     return store->next_until;
 }
 
+static bool is_for_keeper(enum message_type type)
+{
+    return type == MESSAGE_MAY_CUT || type == MESSAGE_SNAPSHOT_READ ||
+           type == MESSAGE_SNAPSHOT_WRITE;
+}
+
 void storage_ask(struct world *world, uint32_t at, const struct message *message)
 {
     struct node *node = &world->nodes[at];
     struct store_model *store = &node->store;
     world->sent[message->type]++;
-    if (!store->up || message->type == MESSAGE_MAY_CUT)
-        return; /* the model keeps everything */
+    if (!store->up || (message->type == MESSAGE_MAY_CUT && world->cut_percent == 0))
+        return;
     struct event event = {.node = at, .stamp = store->life, .talk = node->conversation};
     uint64_t delay = world->disk_min + world_chance(world, world->disk_max - world->disk_min + 1);
     event.at = world->now + delay;
@@ -48,6 +54,8 @@ void storage_ask(struct world *world, uint32_t at, const struct message *message
         event.kind = EVENT_VIEW;
     } else if (message->type == MESSAGE_FETCH) {
         event.kind = EVENT_FETCH;
+    } else if (is_for_keeper(message->type)) {
+        event.kind = EVENT_KEEPER;
     } else {
         event.kind = EVENT_OP;
         event.at = batch_end(world, store, delay);
@@ -60,11 +68,10 @@ void storage_tell(struct world *world, const struct event *event)
     static const struct {
         enum message_type type;
         enum raft_input_kind kind;
-    } kinds[] = {{MESSAGE_LOADED, INPUT_LOADED},
-                 {MESSAGE_BALLOTED, INPUT_BALLOTED},
-                 {MESSAGE_STORED, INPUT_STORED},
-                 {MESSAGE_FETCHED, INPUT_FETCHED},
-                 {MESSAGE_APPLIED, INPUT_APPLIED}};
+    } kinds[] = {{MESSAGE_LOADED, INPUT_LOADED},      {MESSAGE_BALLOTED, INPUT_BALLOTED},
+                 {MESSAGE_STORED, INPUT_STORED},      {MESSAGE_FETCHED, INPUT_FETCHED},
+                 {MESSAGE_APPLIED, INPUT_APPLIED},    {MESSAGE_CUT_AT, INPUT_CUT},
+                 {MESSAGE_SNAPSHOT_PART, INPUT_PART}, {MESSAGE_SNAPSHOT_WRITTEN, INPUT_WRITTEN}};
     struct node *node = &world->nodes[event->node];
     struct message message;
     if (!node->up || event->stamp != node->conversation ||
@@ -95,6 +102,8 @@ void storage_do(struct world *world, const struct event *event)
         disk_answer_op(world, event->node, &ask, event->talk == node->conversation);
     if (event->kind == EVENT_FETCH && event->talk == node->conversation)
         disk_fetch(world, event->node, &ask);
+    if (event->kind == EVENT_KEEPER && event->talk == node->conversation)
+        snapshot_do(world, event->node, &ask);
     if (event->kind == EVENT_VIEW) {
         take_pair(&node->store, &ask.commit);
         disk_view(world, event->node);

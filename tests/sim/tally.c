@@ -21,7 +21,10 @@ static const char *const input_names[INPUT_COUNT] = {
     [INPUT_TRANSFER] = "TRANSFER",
     [INPUT_DRAIN] = "DRAIN",
     [INPUT_READ_INDEX] = "READ_INDEX",
+    [INPUT_CUT] = "CUT",
     [INPUT_MEMBERS] = "MEMBERS",
+    [INPUT_PART] = "PART",
+    [INPUT_WRITTEN] = "WRITTEN",
     [INPUT_FLUSH] = "FLUSH",
 };
 
@@ -78,15 +81,13 @@ static const char *column_name(uint32_t column)
     return message_info(column - INPUT_COUNT + MESSAGE_MEET)->name;
 }
 
-/* Messages between cores, and to storage, that this simulation has a model for. It has none of
- * snapshots and of what heals a damaged log. */
+/* Messages between cores, and to storage, that this simulation has a model for. It has none of what
+ * heals a damaged log: that is the shell's (consensus/mending.c). */
 static bool is_sent(unsigned type)
 {
     const struct message_info *info = message_info(type);
-    bool of_snapshot =
-        (type >= 71 && type <= 79) || type == MESSAGE_SNAPSHOT || type == MESSAGE_SNAPSHOT_TAKEN;
-    bool heals = type == MESSAGE_GIVE || type == MESSAGE_GIVEN;
-    if (info->name == NULL || of_snapshot || heals)
+    bool heals = type == MESSAGE_GIVE || type == MESSAGE_GIVEN || type == MESSAGE_MEND;
+    if (info->name == NULL || heals)
         return false;
     return info->from == PROCESS_PEER ||
            (info->from == PROCESS_CONSENSUS && (info->is_ask || type >= 100));

@@ -168,6 +168,7 @@ void world_close(struct world *world)
     }
     events_close(world);
     clients_close(world);
+    snapshot_close(world);
     bytes_free(world->writes);
     bytes_free(world->committed);
     bytes_free(world->leaders);

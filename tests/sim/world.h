@@ -18,6 +18,7 @@ enum {
     WORLD_INPUTS = INPUT_COUNT + 30, /* peer messages by their type */
     WORLD_FAULTS_MAX = 32,
     WORLD_CLIENTS_MAX = 16,
+    WORLD_SHOTS_MAX = 16,
     CLOCK_SLOWEST = 500, /* per 1000 */
     CLOCK_FASTEST = 3000,
 };
@@ -30,6 +31,7 @@ struct disk {
     struct bytes note;
     struct bytes *records; /* log index i is records[i - 1] */
     uint64_t count, room;
+    uint64_t first; /* what is below is cut: kept for the checks, and lent to nobody */
 };
 
 /* The state of a node, in memory; what of it is durable, the log brings again. */
@@ -37,6 +39,12 @@ struct view {
     struct apply apply;
     struct overlay overlay; /* all outcomes */
     struct bytes effects;
+};
+
+/* A snapshot of another one that comes in. */
+struct taking {
+    uint64_t number, offset;
+    bool installing;
 };
 
 /* The storage process over the disk, and the view that applies. */
@@ -48,6 +56,8 @@ struct store_model {
     uint64_t applied;
     struct message_commit pairs[WORLD_PAIRS_MAX];
     uint32_t pair_count;
+    uint64_t lends, lends_from_ms, lent_ms; /* the snapshot for others: its number */
+    struct taking takes;
     struct view view;
 };
 
@@ -110,12 +120,20 @@ struct node {
     struct read_mark reads[WORLD_READS_MAX]; /* a ring */
 };
 
+/* A snapshot: the log of its maker, up to what was applied there. */
+struct shot {
+    uint64_t number, index, size; /* number 0: none */
+    uint8_t id[HASH_SIZE];
+    struct disk content;
+};
+
 enum event_kind {
     EVENT_PEER,
     EVENT_LINK,
     EVENT_ANSWER,
     EVENT_OP,
     EVENT_FETCH,
+    EVENT_KEEPER,
     EVENT_VIEW,
     EVENT_CALL
 };
@@ -143,6 +161,8 @@ struct world {
     uint64_t disk_min, disk_max, answer_max;
     uint64_t tail_bytes, tail_told; /* held by the core; records LOADED tells */
     uint64_t heartbeat_ms, election_min_ms, election_max_ms;
+    uint32_t cut_percent;                   /* of the asks whether a cut is due; 0: no answer */
+    uint64_t catchup_entries, catchup_rate; /* as in raft.h */
     uint32_t client_count, propose_percent; /* of the idle ones, each step */
     uint64_t patience_ms, body_max, outcomes_max;
     bool verbose;
@@ -170,6 +190,8 @@ struct world {
     struct client clients[WORLD_CLIENTS_MAX];
     struct write *writes;
     uint64_t write_count, write_room, acked_id;
+    struct shot shots[WORLD_SHOTS_MAX]; /* by number */
+    uint64_t shot_count, installs;
     uint32_t *leaders; /* node + 1, by term */
     uint64_t leader_room;
 };
@@ -223,6 +245,7 @@ void node_start(struct world *world, uint32_t node); /* whatever of it is down *
 void node_crash(struct world *world, uint32_t node); /* consensus and storage: power is lost */
 void node_crash_consensus(struct world *world, uint32_t node);
 void node_crash_storage(struct world *world, uint32_t node);
+void node_renew_storage(struct world *world, uint32_t node); /* a new life over what is on disk */
 void node_pause(struct world *world, uint32_t node, uint64_t ms);
 void node_wake(struct world *world, uint32_t node);
 bool node_paused(const struct world *world, uint32_t node);
@@ -271,6 +294,11 @@ void disk_crash(struct world *world, uint32_t node); /* some of what waits still
 void disk_copy(struct disk *disk, const struct disk *from, uint64_t count);
 void disk_forget(struct disk *disk, struct disk other); /* becomes another directory */
 struct span disk_record(const struct disk *disk, uint64_t index);
+void disk_install(struct world *world, uint32_t node, const struct disk *content, uint64_t index);
+
+/* snapshot.c */
+void snapshot_do(struct world *world, uint32_t node, const struct message *ask);
+void snapshot_close(struct world *world);
 
 /* view.c */
 void view_open(struct world *world, uint32_t node);

@@ -72,6 +72,25 @@ TEST(the_others_are_measured_by_whether_they_answer)
     kit_close(&kit);
 }
 
+/* I17: where it ends it will go on by the log; until that is known, from where it is. */
+TEST(who_gets_a_snapshot_keeps_the_log_behind_its_end)
+{
+    struct kit kit;
+    struct message_may_cut ask;
+    lead(&kit);
+    kit_propose(&kit, 3, 10, ENTRY_DATA);
+    kit_flush(&kit);
+    kit_stored(&kit, LIFE, 2);
+    struct catchup *catchup = &kit.raft->peers.at[SLOT_3].catchup;
+    *catchup = (struct catchup){.running = true, .index = 4};
+    CHECK(wait_for_ask(&kit, RAFT_CUT_MS, &ask));
+    CHECK(ask.live_index == 2);
+    *catchup = (struct catchup){.running = true, .index = 4, .size = 1000};
+    CHECK(wait_for_ask(&kit, RAFT_CUT_MS, &ask));
+    CHECK(ask.live_index == 4);
+    kit_close(&kit);
+}
+
 TEST(one_cut_at_a_time_and_none_while_leadership_moves)
 {
     struct kit kit;
@@ -120,5 +139,6 @@ TEST(a_follower_logs_nothing)
 }
 
 TEST_MAIN(T(the_others_are_measured_by_whether_they_answer),
+          T(who_gets_a_snapshot_keeps_the_log_behind_its_end),
           T(one_cut_at_a_time_and_none_while_leadership_moves),
           T(a_low_disk_does_not_keep_the_log_from_being_cut), T(a_follower_logs_nothing))

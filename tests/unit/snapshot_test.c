@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "snapshot_kit.h"
 #include "storage/late.h"
+#include "storage/snapshot.h"
 
 static struct kit_snapshot *made; /* two sealed segments and one that is written */
 
@@ -224,6 +225,22 @@ TEST(a_ballot_of_an_older_term_comes_first)
     kit_drop(&kit);
 }
 
+/* Who installed it could go on nowhere, and would ask for it again, for ever. */
+TEST(a_snapshot_that_ends_before_the_kept_log_is_made_anew)
+{
+    struct snapshot snapshot = {.phase = SNAPSHOT_READY, .used_ms = 1000};
+    struct snapshot_place place = {.applied = 60, .first_index = 50};
+    struct artefact *ready = NULL;
+    snapshot.ready.manifest.index = 50;
+    CHECK(snapshot_ask(&snapshot, SPAN(NULL, 0), &place, 1001, &ready) == ERR_NONE);
+    CHECK(ready == &snapshot.ready);
+    place.first_index = 51;
+    CHECK(snapshot_ask(&snapshot, SPAN(snapshot.ready.id, HASH_SIZE), &place, 1002, &ready) ==
+          ERR_NONE); /* who reads it comes to an end */
+    CHECK(snapshot_ask(&snapshot, SPAN(NULL, 0), &place, 1003, &ready) == ERR_NOT_READY);
+    CHECK(snapshot.phase == SNAPSHOT_STATE);
+}
+
 /* ---- manifest ------------------------------------------------------------------------------- */
 
 TEST(a_manifest_says_exactly_one_thing)
@@ -296,6 +313,7 @@ int main(void)
         T(a_tail_of_another_term_ends_at_the_snapshot),
         T(a_snapshot_behind_the_state_is_not_installed),
         T(a_ballot_of_an_older_term_comes_first),
+        T(a_snapshot_that_ends_before_the_kept_log_is_made_anew),
         T(a_manifest_says_exactly_one_thing),
         T(a_manifest_leads_nowhere_else),
     };
