@@ -64,6 +64,10 @@ static bool kill_api(struct world *world, struct plan *plan, uint32_t at)
 
 static bool kill_storage(struct world *world, struct plan *plan, uint32_t at)
 {
+    if (world_chance(world, 4) == 0) { /* so soon that nobody notices */
+        node_swap_storage(world, at);
+        return true;
+    }
     node_crash_storage(world, at);
     start_later(world, plan, at);
     return true;
@@ -101,6 +105,14 @@ static bool stall(struct world *world, struct plan *plan, uint32_t at)
 {
     at = mostly_leader(world, at);
     world->nodes[at].store.stalled_until = world->now + world_chance(world, plan->stall_ms);
+    return true;
+}
+
+/* Only of those who may found: of others it would make the founding wait for them. */
+static bool hint(struct world *world, struct plan *plan, uint32_t at)
+{
+    uint32_t founders = world->founders > 0 ? world->founders : world->count;
+    node_hint(world, at, (uint32_t)world_chance(world, founders));
     return true;
 }
 
@@ -206,6 +218,7 @@ static const struct fault {
     [FAULT_TRANSFER] = {"transfer", 80, transfer},
     [FAULT_DRAIN] = {"drain", 10, drain},
     [FAULT_MEMBERS] = {"members", 100, churn_wish},
+    [FAULT_HINT] = {"hint", 30, hint},
 };
 
 const char *fault_name(enum fault_kind kind)

@@ -28,6 +28,7 @@ enum fault_kind {
     FAULT_TRANSFER,  /* somebody asks for a hand-over */
     FAULT_DRAIN,     /* somebody asks that a node leads no more, or may again */
     FAULT_MEMBERS,   /* somebody wishes for other members */
+    FAULT_HINT,      /* discovery has seen a server */
     FAULT_COUNT
 };
 

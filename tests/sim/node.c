@@ -4,6 +4,8 @@
 #include "common/hash.h"
 #include "protocol/entry.h"
 
+enum { LINK_SILENCE_MS = 900 }; /* after so long a link notices that nobody is there */
+
 static void mix(struct world *world, const struct raft_output *output)
 {
     struct bytes frame = {0};
@@ -202,15 +204,28 @@ void node_crash_consensus(struct world *world, uint32_t at)
             node_link_down(world, i, at);
 }
 
+static void end_storage(struct world *world, uint32_t at)
+{
+    disk_crash(world, at);
+    view_crash(world, at);
+    world->nodes[at].store = (struct store_model){0};
+    node_wake(world, at);
+}
+
+void node_swap_storage(struct world *world, uint32_t at)
+{
+    if (!world->nodes[at].store.up)
+        return;
+    end_storage(world, at);
+    events_call(world, 1 + world_chance(world, LINK_SILENCE_MS), at, node_start);
+}
+
 void node_crash_storage(struct world *world, uint32_t at)
 {
     struct node *node = &world->nodes[at];
     if (!node->store.up)
         return;
-    disk_crash(world, at);
-    view_crash(world, at);
-    node->store = (struct store_model){0};
-    node_wake(world, at);
+    end_storage(world, at);
     if (node->up)
         node_step(world, at, (struct raft_input){.kind = INPUT_STORAGE_LOST});
     node->commit = 0;
@@ -306,15 +321,19 @@ void node_members(struct world *world, uint32_t at, const char *const *wishes)
         node_step(world, at, (struct raft_input){.kind = INPUT_MEMBERS, .message = &message});
 }
 
+void node_hint(struct world *world, uint32_t at, uint32_t of)
+{
+    struct raft_voter voter = {.endpoint = "tcp://sim"};
+    memcpy(voter.key, world->nodes[of].key, RAFT_KEY_SIZE);
+    if (at != of && hears(world, at))
+        node_step(world, at, (struct raft_input){.kind = INPUT_HINT, .voter = &voter});
+}
+
 void node_hint_all(struct world *world)
 {
     for (uint32_t i = 0; i < world->count; i++)
-        for (uint32_t k = 0; k < world->count; k++) {
-            struct raft_voter voter = {.endpoint = "tcp://sim"};
-            memcpy(voter.key, world->nodes[k].key, RAFT_KEY_SIZE);
-            if (i != k && hears(world, i))
-                node_step(world, i, (struct raft_input){.kind = INPUT_HINT, .voter = &voter});
-        }
+        for (uint32_t k = 0; k < world->count; k++)
+            node_hint(world, i, k);
 }
 
 void node_propose(struct world *world, uint32_t at, uint32_t count, uint32_t size)

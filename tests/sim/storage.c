@@ -54,6 +54,7 @@ void storage_ask(struct world *world, uint32_t at, const struct message *message
         event.kind = EVENT_VIEW;
     } else if (message->type == MESSAGE_FETCH) {
         event.kind = EVENT_FETCH;
+        event.at = event.at > store->stalled_until ? event.at : store->stalled_until;
     } else if (is_for_keeper(message->type)) {
         event.kind = EVENT_KEEPER;
     } else {

@@ -246,6 +246,8 @@ void node_crash(struct world *world, uint32_t node); /* consensus and storage: p
 void node_crash_consensus(struct world *world, uint32_t node);
 void node_crash_storage(struct world *world, uint32_t node);
 void node_renew_storage(struct world *world, uint32_t node); /* a new life over what is on disk */
+void node_swap_storage(struct world *world,
+                       uint32_t node); /* a new life, unseen, sooner or later */
 void node_pause(struct world *world, uint32_t node, uint64_t ms);
 void node_wake(struct world *world, uint32_t node);
 bool node_paused(const struct world *world, uint32_t node);
@@ -268,7 +270,8 @@ void node_drain(struct world *world, uint32_t node, bool on);
 /* Asks a node that the membership be so: wishes of consensus/memberop.h, ended by NULL. */
 void node_members(struct world *world, uint32_t node, const char *const *wishes);
 
-/* As a discovery would: tells everybody where the others are, not who belongs. */
+/* As a discovery would: tells one, or everybody, where others are, not who belongs. */
+void node_hint(struct world *world, uint32_t node, uint32_t of);
 void node_hint_all(struct world *world);
 
 /* Proposes `count` records of `size` bytes of body at a node. */
