@@ -24,7 +24,8 @@ enum {
     TAGS = 2,
     DISTINCT = 1000,
     SECONDS = 5,
-    BODIES = 256, /* encoded once, sent in turn */
+    BODIES_MIN = 256, /* encoded once, sent in turn; as many as the tags need */
+    BODIES_MAX = 1 << 17,
     DRAIN_MS = 10000,
     STEP_US = 1000000,
 };
@@ -37,10 +38,10 @@ struct body {
 struct bench {
     const struct args *args;
     struct ca *ca;
-    struct body bodies[BODIES];
+    struct body *bodies;
     uint64_t *started_us; /* by slot */
     uint32_t *free_slots;
-    uint32_t free_count, outstanding, next_body;
+    uint32_t free_count, outstanding, body_count, next_body;
     uint64_t begun, acked, errors, due_us;
     bool measuring;
     struct histogram histogram;
@@ -54,17 +55,33 @@ static uint64_t or_else(uint64_t value, uint64_t preset)
     return value > 0 ? value : preset;
 }
 
+static uint64_t tags_of(const struct args *args)
+{
+    return args->tag_per_put < ARGS_LIST_MAX ? args->tag_per_put : ARGS_LIST_MAX;
+}
+
+static uint64_t distinct_of(const struct args *args)
+{
+    return or_else(args->distinct_tags, DISTINCT);
+}
+
+/* Each of the distinct tags stands in one body at least. */
+static uint32_t bodies_of(const struct args *args)
+{
+    uint64_t tags = tags_of(args), wanted = tags > 0 ? (distinct_of(args) + tags - 1) / tags : 0;
+    return (uint32_t)(wanted > BODIES_MIN ? wanted : BODIES_MIN);
+}
+
 static bool encode_bodies(struct bench *bench)
 {
     const struct args *args = bench->args;
-    uint64_t size = or_else(args->size, DATA_SIZE),
-             distinct = or_else(args->distinct_tags, DISTINCT);
-    uint64_t tags = args->tag_per_put < ARGS_LIST_MAX ? args->tag_per_put : ARGS_LIST_MAX;
+    uint64_t size = or_else(args->size, DATA_SIZE), distinct = distinct_of(args);
+    uint64_t tags = tags_of(args);
     char names[ARGS_LIST_MAX][32];
     const char *list[ARGS_LIST_MAX];
     char *data = bytes_zeroed(1, size);
     enum ca_code code = CA_OK;
-    for (uint32_t i = 0; i < BODIES && code == CA_OK; i++) {
+    for (uint32_t i = 0; i < bench->body_count && code == CA_OK; i++) {
         for (uint64_t t = 0; t < tags; t++) {
             snprintf(names[t], sizeof names[t], "tag-%llu",
                      (unsigned long long)((i * tags + t) % distinct));
@@ -92,7 +109,7 @@ static bool begin_one(struct bench *bench, uint64_t started_us)
                                     (void *)(uintptr_t)slot, NULL);
     if (code != CA_OK)
         return false;
-    bench->next_body = (bench->next_body + 1) % BODIES;
+    bench->next_body = (bench->next_body + 1) % bench->body_count;
     bench->free_count--;
     bench->started_us[slot] = started_us;
     bench->begun++;
@@ -245,8 +262,9 @@ static void open_slots(struct bench *bench)
 
 static void bench_close(struct bench *bench)
 {
-    for (int i = 0; i < BODIES; i++)
+    for (uint32_t i = 0; i < bench->body_count; i++)
         ca_body_free(bench->bodies[i].data);
+    bytes_free(bench->bodies);
     bytes_free(bench->started_us);
     bytes_free(bench->free_slots);
     ca_close(bench->ca);
@@ -269,20 +287,25 @@ int verb_bench(const struct args *given)
 {
     struct args args = *given;
     uint64_t outstanding = or_else(args.outstanding, OUTSTANDING);
-    if (args.word_count > 0 || outstanding > 16384 || args.size > MiB(1) || args.rate > STEP_US ||
-        !multiply_endpoints(&args, or_else(args.connections, 1))) {
-        fprintf(stderr, "changeagent: bench: at most 16384 outstanding, 1 MiB, 1000000 per second, "
-                        "64 connections in all\n");
-        return EXIT_USAGE;
-    }
     if (!args.has_tags)
         args.tag_per_put = TAGS;
+    if (args.word_count > 0 || outstanding > 16384 || args.size > MiB(1) || args.rate > STEP_US ||
+        bodies_of(&args) > BODIES_MAX ||
+        bodies_of(&args) * or_else(args.size, DATA_SIZE) > MiB(256) ||
+        !multiply_endpoints(&args, or_else(args.connections, 1))) {
+        fprintf(stderr, "changeagent: bench: at most 16384 outstanding, 1 MiB, 1000000 per second, "
+                        "64 connections in all, and 256 MiB of "
+                        "bodies: of --size, as many as --distinct-tags needs\n");
+        return EXIT_USAGE;
+    }
     if (!args.has_warm)
         args.warm = 1;
     struct bench *bench = bytes_zeroed(1, sizeof *bench);
     struct ca_options options = {.outstanding = (uint32_t)outstanding, .spread = true};
     bench->args = &args;
     bench->outstanding = (uint32_t)outstanding;
+    bench->body_count = bodies_of(&args);
+    bench->bodies = bytes_zeroed(bench->body_count, sizeof *bench->bodies);
     open_slots(bench);
     find_servers(bench, given);
     int code = EXIT_USAGE;

@@ -42,3 +42,13 @@ $(OUT)/tests/bench/query_bench: $(OUT)/tests/bench/query_bench.o $(OUT)/libhouse
 query-bench: $(OUT)/tests/bench/query_bench
 	@rm -rf $(OUT)/query-data && mkdir -p $(OUT)/query-data
 	@$(OUT)/tests/bench/query_bench $(OUT)/query-data $(or $(N),1000000); rm -rf $(OUT)/query-data
+
+# make bench-pairs        write p99 beside a catch-up, a seal, a hung subscriber; PAIRS="name --pairs 3 --seconds 5" for less
+.PHONY: bench-pairs
+bench-pairs: all $(OUT)/tests/bench/fanout_bench
+	@FANOUT=$(OUT)/tests/bench/fanout_bench /usr/bin/python3 tests/bench/pairs.py $(PAIRS)
+
+# make bench-growth       does a log that has grown cost more: GROWTH="100000 10000000 --keep DIR"
+.PHONY: bench-growth
+bench-growth: all
+	@/usr/bin/python3 tests/bench/growth.py $(or $(GROWTH),100000 10000000)

@@ -6,10 +6,12 @@
   memory      PSS of one node, all processes, after 300 000 writes
   fanout      1000 writes a second to 100 subscribers: how late; then as many as it takes
   restart     SIGKILL of a node with what it has by then, until it answers reads again
+  catchup     a node that was away gets 500 MB from an idle cluster: MB a second
   handover    the leader is told to hand over, under load: the longest gap and refused writes
 
 Figures are this machine's, in this minute. Run as `make bench-table`.
 """
+import datetime
 import json
 import os
 import subprocess
@@ -107,6 +109,30 @@ def line_fanout(nodes):
                 calm["p50_us"] / 1e3, calm["p99_us"] / 1e3, full["deliveries_per_s"], full["slowest_per_s"], full["writes"]))
 
 
+def is_written(node):
+    row = harness.status(node)
+    return row is not None and row["processes"]["storage"]["written_index"] == row["applied_index"]
+
+
+def is_level(first, other):
+    rows = harness.status(first), harness.status(other)
+    return None not in rows and rows[0]["chain"] == rows[1]["chain"]
+
+
+def moment(node, event):
+    """When a node said so last, and its words."""
+    line = [line for line in harness.log_of(node).splitlines() if "event=%s " % event in line][-1]
+    at = datetime.datetime.strptime(line.split()[0], "%Y-%m-%dT%H:%M:%S.%fZ").timestamp()
+    return at, dict(word.split("=", 1) for word in line.split() if "=" in word)
+
+
+def snapshot_times(sender, receiver):
+    """Megabytes; seconds for making it, and from the first slice to the last."""
+    words = moment(sender, "snapshot_made")[1]
+    begun, staged = moment(receiver, "snapshot_begun")[0], moment(receiver, "snapshot_installed")[0]
+    return int(words["bytes"]) >> 20, int(words["took_ms"]) / 1000, staged - begun
+
+
 def serves(node):
     answer = harness.ask(node.places()["api"], "head", 0.1)
     return answer is not None and answer.get("id", 0) > 0 and not answer.get("stale")
@@ -125,6 +151,25 @@ def line_restart(nodes):
         harness.status(node)["last_id"], ", ".join("%.2f" % seconds for seconds in sorted(took)))
 
 
+def line_catchup(nodes):
+    first, away = leader_first(nodes)[0], leader_first(nodes)[-1]
+    others = [node for node in nodes if node is not away]
+    away.kill()
+    wanted = harness.status(first)["last_id"] + 450000  # of 1 KiB
+    while harness.status(first)["last_id"] < wanted:
+        run_bench([first], "--outstanding", "512", "--seconds", "3", "--warm", "0", "--size", "1024")
+    harness.wait_for("late writing", 60, lambda: all(is_written(node) for node in others), every=0.1)
+    time.sleep(2)  # without a write for a second the rate is not kept
+    begin = time.monotonic()
+    away.launch()
+    harness.wait_for("the snapshot", 120, lambda: "event=snapshot_installed" in harness.log_of(away), every=0.02)
+    harness.wait_for("a level node", 120, lambda: is_level(first, away), every=0.02)
+    level_s = time.monotonic() - begin
+    megabytes, made_s, came_s = snapshot_times(first, away)
+    return "%d MB at %.0f MB/s (%.1f s), made in %.1f s before; level %.1f s after its start" % (
+        megabytes, megabytes / came_s, came_s, made_s, level_s)
+
+
 def line_handover(nodes):
     rows = []
     for _ in range(5):
@@ -140,7 +185,7 @@ def line_handover(nodes):
 
 
 LINES = (("processor", line_processor), ("memory", line_memory), ("fanout", line_fanout), ("handover", line_handover),
-         ("sustained", line_sustained), ("restart", line_restart))
+         ("sustained", line_sustained), ("restart", line_restart), ("catchup", line_catchup))
 
 
 def main(words):
