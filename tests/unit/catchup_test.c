@@ -8,26 +8,17 @@ enum { SNAPSHOT_BYTES = 10 << 20 };
 static const uint8_t id[HASH_SIZE] = "a snapshot", hash[HASH_SIZE] = "of a slice";
 static uint8_t bytes_of_slice[CATCHUP_SLICE_BYTES];
 
-static void acknowledge(struct kit *kit, uint32_t slot, uint64_t match)
-{
-    struct message message = kit_from(kit, slot, kit->raft->term, MESSAGE_APPENDED);
-    message.appended.round = kit->raft->round;
-    message.appended.ok = true;
-    message.appended.match_index = match;
-    kit_peer(kit, slot, &message);
-}
-
 /* Leads term 2; node 3 lacks what is no longer there. */
 static void lead_with_cut_log(struct kit *kit)
 {
     kit_lead(kit);
     kit_flush(kit);
     kit_stored(kit, LIFE, 2);
-    acknowledge(kit, SLOT_2, 2);
+    kit_acknowledge(kit, SLOT_2, 2);
     kit_propose(kit, 50, 10, ENTRY_DATA);
     kit_flush(kit);
     kit_stored(kit, LIFE, 2);
-    acknowledge(kit, SLOT_2, 52);
+    kit_acknowledge(kit, SLOT_2, 52);
     kit_flush(kit);
     kit->raft->peers.at[SLOT_3].fetch_ticket = 4711;
     struct message message = {.type = MESSAGE_FETCHED};
@@ -148,7 +139,7 @@ TEST(with_all_of_it_there_entries_go_on_behind_it)
     kit_flush(&kit);
     const struct message *append = kit_out(&kit, MESSAGE_APPEND, 0);
     CHECK(append != NULL && append->peer.to == 3 && append->append.prev_index == 40);
-    acknowledge(&kit, SLOT_3, 40);
+    kit_acknowledge(&kit, SLOT_3, 40);
     kit_flush(&kit);
     append = kit_out(&kit, MESSAGE_APPEND, 0);
     CHECK(append != NULL && append->append.entries.size > 0);
@@ -175,7 +166,7 @@ TEST(what_is_lost_is_sent_again_from_where_the_receiver_is)
     struct message stale = first_read(&kit);
     for (int i = 0; i < 6; i++) {
         kit_tick(&kit, 100);
-        acknowledge(&kit, SLOT_2, 52);
+        kit_acknowledge(&kit, SLOT_2, 52);
     }
     kit_flush(&kit);
     CHECK(reads(&kit) == 1); /* it may be in another life: first it says where it is */
@@ -235,7 +226,7 @@ TEST(while_clients_write_it_travels_at_the_rate)
     kit.raft->catchup_rate = 4 << 20;
     for (uint64_t taken = CATCHUP_SLICE_BYTES, ms = 0; ms < 1000; ms += 10) {
         kit_propose(&kit, 1, 10, ENTRY_DATA);
-        acknowledge(&kit, SLOT_2, kit.raft->log.last);
+        kit_acknowledge(&kit, SLOT_2, kit.raft->log.last);
         kit_tick(&kit, 10);
         take(&kit, taken += CATCHUP_SLICE_BYTES / 10, "");
         kit_flush(&kit);
@@ -258,7 +249,7 @@ TEST(who_lacks_little_gets_entries)
     kit_lead(&kit);
     kit_flush(&kit);
     kit_stored(&kit, LIFE, 2);
-    acknowledge(&kit, SLOT_2, 2);
+    kit_acknowledge(&kit, SLOT_2, 2);
     kit_propose(&kit, 1000, 10, ENTRY_DATA);
     struct peer *peer = &kit.raft->peers.at[SLOT_3];
     kit.raft->catchup_entries = 400;
@@ -447,7 +438,7 @@ TEST(a_disk_that_cannot_give_it_is_complained_of_once)
             kit_flush(&kit);
             CHECK(reads(&kit) == 0);
             kit_tick(&kit, 100);
-            acknowledge(&kit, SLOT_2, 52); /* the others go on */
+            kit_acknowledge(&kit, SLOT_2, 52); /* the others go on */
         }
         kit_flush(&kit);
         CHECK(first_read(&kit).snapshot_read.offset == taken);
@@ -532,7 +523,7 @@ TEST(who_waits_for_the_rate_is_woken)
     CHECK(reads(&kit) == 0 && catchup_due_ms(kit.raft) == kit.now + 1001);
     kit_stored(&kit, LIFE, 2);
     kit_tick(&kit, CATCHUP_CALM_MS / 2);
-    acknowledge(&kit, SLOT_2, 52);
+    kit_acknowledge(&kit, SLOT_2, 52);
     kit_tick(&kit, CATCHUP_CALM_MS / 2); /* nobody writes any more */
     kit.raft->catchup_budget = 0;
     kit_flush(&kit);

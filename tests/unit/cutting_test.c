@@ -3,25 +3,11 @@
 #include "consensus/cutting.h"
 #include "tests/unit/raft_kit.h"
 
-static void acknowledge(struct kit *kit, uint32_t slot, uint64_t match)
-{
-    struct message message = kit_from(kit, slot, kit->raft->term, MESSAGE_APPENDED);
-    message.appended.round = kit->raft->round;
-    message.appended.ok = true;
-    message.appended.match_index = match;
-    kit_peer(kit, slot, &message);
-}
-
 /* Leads term 2 with log index 2, committed; both others have it. */
 static void lead(struct kit *kit)
 {
     struct message applied = {.type = MESSAGE_APPLIED, .applied = {.index = 2}};
-    kit_lead(kit);
-    kit_flush(kit);
-    kit_stored(kit, LIFE, 2);
-    acknowledge(kit, SLOT_2, 2);
-    acknowledge(kit, SLOT_3, 2);
-    kit_flush(kit);
+    kit_lead_together(kit);
     kit_tell(kit, INPUT_APPLIED, &applied);
 }
 
@@ -37,7 +23,7 @@ static bool wait_for_ask(struct kit *kit, uint64_t ms, struct message_may_cut *a
             found = true;
         }
         kit_flush(kit);
-        acknowledge(kit, SLOT_2, kit->raft->stored);
+        kit_acknowledge(kit, SLOT_2, kit->raft->stored);
     }
     return found;
 }
@@ -105,7 +91,7 @@ TEST(one_cut_at_a_time_and_none_while_leadership_moves)
     kit_flush(&kit);
     kit_stored(&kit, LIFE, 2);
     CHECK(!wait_for_ask(&kit, 2 * RAFT_CUT_MS, &ask));
-    acknowledge(&kit, SLOT_2, 3);
+    kit_acknowledge(&kit, SLOT_2, 3);
     kit_tell(&kit, INPUT_APPLIED, &applied);
     CHECK(wait_for_ask(&kit, 2 * RAFT_CUT_MS, &ask));
     kit_step(&kit, (struct raft_input){.kind = INPUT_TRANSFER, .number = 2});

@@ -3,10 +3,7 @@
 
 static void acknowledge(struct kit *kit, uint32_t slot, uint64_t match, bool drained)
 {
-    struct message message = kit_from(kit, slot, kit->raft->term, MESSAGE_APPENDED);
-    message.appended.round = kit->raft->round;
-    message.appended.ok = true;
-    message.appended.match_index = match;
+    struct message message = kit_appended(kit, slot, match);
     message.appended.drained = drained;
     kit_peer(kit, slot, &message);
 }
@@ -24,14 +21,6 @@ static void lead(struct kit *kit)
     kit_stored(kit, LIFE, 2);
 }
 
-static enum err kept(const struct kit *kit)
-{
-    for (uint32_t i = 0; i < kit->out.count; i++)
-        if (kit->out.at[i].kind == OUTPUT_KEPT)
-            return kit->out.at[i].err;
-    return ERR_COUNT;
-}
-
 TEST(a_hand_over_never_goes_to_a_drained_node)
 {
     struct kit kit;
@@ -39,7 +28,7 @@ TEST(a_hand_over_never_goes_to_a_drained_node)
     acknowledge(&kit, SLOT_2, 2, true);
     acknowledge(&kit, SLOT_3, 1, false);
     kit_step(&kit, (struct raft_input){.kind = INPUT_TRANSFER, .number = 2});
-    CHECK(kept(&kit) == ERR_DRAINED);
+    CHECK(kit_kept(&kit) == ERR_DRAINED);
     kit_step(&kit, (struct raft_input){.kind = INPUT_TRANSFER});
     CHECK(kit.raft->transfer.running && kit.raft->transfer.target == SLOT_3);
     kit_close(&kit);

@@ -2,21 +2,11 @@
 #include "protocol/filter.h"
 
 #include "tests/unit/test.h"
-
-static struct texts list_of(const char *text)
-{
-    struct texts list = {0};
-    while (*text) {
-        size_t size = strcspn(text, " ");
-        list.at[list.count++] = SPAN(text, size);
-        text += size + (text[size] != 0);
-    }
-    return list;
-}
+#include "tests/unit/texts_kit.h"
 
 static bool matches(const char *any, const char *all, const char *none, const char *tags)
 {
-    struct texts lists[] = {list_of(any), list_of(all), list_of(none), list_of(tags)};
+    struct texts lists[] = {texts_of(any), texts_of(all), texts_of(none), texts_of(tags)};
     struct filter filter = {&lists[0], &lists[1], &lists[2]};
     return filter_matches(&filter, &lists[3]);
 }
@@ -65,7 +55,7 @@ TEST(a_prefix_is_everything_below_and_nothing_beside)
 TEST(terms_that_no_tag_can_fit_are_refused)
 {
     const char *detail = NULL;
-    struct texts empty = {0}, good = list_of("a b/*"), bad = {.at = {SPAN("", 0)}, .count = 1};
+    struct texts empty = {0}, good = texts_of("a b/*"), bad = {.at = {SPAN("", 0)}, .count = 1};
     static char longest[FILTER_TAG_MAX + 1];
     memset(longest, 'x', sizeof longest);
     struct filter filter = {&good, &empty, &empty};

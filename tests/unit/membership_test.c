@@ -6,10 +6,7 @@
 
 static void acknowledge(struct kit *kit, uint32_t slot, uint64_t match, uint64_t commit)
 {
-    struct message message = kit_from(kit, slot, kit->raft->term, MESSAGE_APPENDED);
-    message.appended.round = kit->raft->round;
-    message.appended.ok = true;
-    message.appended.match_index = match;
+    struct message message = kit_appended(kit, slot, match);
     message.appended.commit_index = commit;
     kit_peer(kit, slot, &message);
 }

@@ -1,6 +1,7 @@
 /* query_test.c - pages by tag expressions, log time and ranges, on open and on sealed parts;
  * compared with a walk over all changes. */
 #include "tests/unit/node_kit.h"
+#include "tests/unit/texts_kit.h"
 
 enum { IDS_MAX = 1000 };
 
@@ -79,17 +80,6 @@ static void check_walks(struct node *node, const struct all *all, struct message
     }
 }
 
-static struct texts list_of(const char *text)
-{
-    struct texts list = {0};
-    while (*text) {
-        size_t size = strcspn(text, " ");
-        list.at[list.count++] = SPAN(text, size);
-        text += size + (text[size] != 0);
-    }
-    return list;
-}
-
 static void check_filters(struct node *node)
 {
     static const char *const lists[] = {"",      "third", "rare", "odd/*", "third odd/one",
@@ -100,9 +90,9 @@ static void check_filters(struct node *node)
         for (size_t every = 0; every < COUNT_OF(lists); every++)
             for (size_t none = 0; none < COUNT_OF(lists); none++)
                 check_walks(node, &all,
-                            (struct message_read){.tags = list_of(lists[any]),
-                                                  .all_tags = list_of(lists[every]),
-                                                  .no_tags = list_of(lists[none]),
+                            (struct message_read){.tags = texts_of(lists[any]),
+                                                  .all_tags = texts_of(lists[every]),
+                                                  .no_tags = texts_of(lists[none]),
                                                   .limit = 40});
     bytes_close(&all.rows);
 }
@@ -116,7 +106,7 @@ static void check_ranges(struct node *node)
             uint64_t ts = all.ts[id] + (uint64_t)(int64_t)shift;
             struct message_read read = {.since_time = ts, .limit = 100};
             check_walks(node, &all, read);
-            read.tags = list_of("third");
+            read.tags = texts_of("third");
             read.until_time = all.ts[id] + 40;
             check_walks(node, &all, read);
             read.until = id + 30;
@@ -224,7 +214,7 @@ static void a_search_that_is_cut_short_says_so(void **state)
 {
     struct node node;
     open_node(&node, false);
-    struct texts any = list_of("third"), all = list_of("odd/*"), none = {0};
+    struct texts any = texts_of("third"), all = texts_of("odd/*"), none = {0};
     struct match match = {.shelf = &node.shelf, .filter = {&any, &all, &none}};
     uint64_t found;
     match.steps = MATCH_STEPS_MAX - 3;

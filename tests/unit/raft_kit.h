@@ -61,6 +61,22 @@ static inline void kit_peer(struct kit *kit, uint32_t slot, struct message *mess
     kit_step(kit, (struct raft_input){.kind = INPUT_PEER, .slot = slot, .message = message});
 }
 
+/* The peer has everything up to `match`, and hears this round; not yet sent. */
+static inline struct message kit_appended(struct kit *kit, uint32_t slot, uint64_t match)
+{
+    struct message message = kit_from(kit, slot, kit->raft->term, MESSAGE_APPENDED);
+    message.appended.round = kit->raft->round;
+    message.appended.ok = true;
+    message.appended.match_index = match;
+    return message;
+}
+
+static inline void kit_acknowledge(struct kit *kit, uint32_t slot, uint64_t match)
+{
+    struct message message = kit_appended(kit, slot, match);
+    kit_peer(kit, slot, &message);
+}
+
 /* The n-th output message of a type in the last step, counted from 0; NULL: none. */
 static inline const struct message *kit_out(const struct kit *kit, enum message_type type,
                                             uint32_t n)
@@ -224,6 +240,26 @@ static inline void kit_propose(struct kit *kit, uint32_t count, uint32_t size, e
     kit_tell(kit, INPUT_PROPOSE, &message);
     bytes_close(&records);
     bytes_free(body);
+}
+
+/* Leads term 2 with log index 2, which is on its own disk and on the others'. */
+static inline void kit_lead_together(struct kit *kit)
+{
+    kit_lead(kit);
+    kit_flush(kit);
+    kit_stored(kit, LIFE, 2);
+    kit_acknowledge(kit, SLOT_2, 2);
+    kit_acknowledge(kit, SLOT_3, 2);
+    kit_flush(kit);
+}
+
+/* How the step answered a hand-over; ERR_COUNT: not at all. */
+static inline enum err kit_kept(const struct kit *kit)
+{
+    for (uint32_t i = 0; i < kit->out.count; i++)
+        if (kit->out.at[i].kind == OUTPUT_KEPT)
+            return kit->out.at[i].err;
+    return ERR_COUNT;
 }
 
 #endif

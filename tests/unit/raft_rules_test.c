@@ -87,26 +87,17 @@ TEST(a_second_leader_of_the_term_is_fatal)
     kit_close(&kit);
 }
 
-static struct message ack(struct kit *kit, uint32_t slot, uint64_t match)
-{
-    struct message message = kit_from(kit, slot, 2, MESSAGE_APPENDED);
-    message.appended.ok = true;
-    message.appended.round = kit->raft->round;
-    message.appended.match_index = match;
-    return message;
-}
-
 TEST(what_was_never_sent_cannot_be_acknowledged)
 {
     struct kit kit;
     kit_lead(&kit);
     kit_flush(&kit);
     kit_stored(&kit, LIFE, 2);
-    struct message message = ack(&kit, SLOT_2, 2);
+    struct message message = kit_appended(&kit, SLOT_2, 2);
     message.appended.round++;
     kit_peer(&kit, SLOT_2, &message);
     CHECK(kit.raft->commit == 0 && kit_count(&kit, OUTPUT_COMPLAINT) == 1);
-    message = ack(&kit, SLOT_2, 3);
+    message = kit_appended(&kit, SLOT_2, 3);
     kit_peer(&kit, SLOT_2, &message);
     CHECK(kit.raft->commit == 0 && kit_count(&kit, OUTPUT_COMPLAINT) == 1);
     kit_close(&kit);
@@ -237,18 +228,18 @@ static uint64_t lead_and_fetch(struct kit *kit, struct bytes *copy)
     kit_stored(kit, LIFE, 2);
     kit_flush(kit);
     kit_stored(kit, LIFE, 2);
-    struct message message = ack(kit, SLOT_2, 5);
+    struct message message = kit_appended(kit, SLOT_2, 5);
     kit_peer(kit, SLOT_2, &message);
     for (uint64_t i = 1; i <= 3; i++)
         bytes_append_span(copy, raftlog_record(&kit->raft->log, i));
     kit->raft->tail_bytes = 1;
     kit_flush(kit);
-    message = ack(kit, SLOT_3, 0);
+    message = kit_appended(kit, SLOT_3, 0);
     message.appended.ok = false;
     message.appended.hint_index = message.appended.hint_term = 1;
     kit_peer(kit, SLOT_3, &message);
     kit_flush(kit);
-    message = ack(kit, SLOT_3, 1);
+    message = kit_appended(kit, SLOT_3, 1);
     kit_peer(kit, SLOT_3, &message);
     kit_flush(kit);
     const struct message *fetch = kit_out(kit, MESSAGE_FETCH, 0);
@@ -287,7 +278,7 @@ TEST(what_is_not_applied_is_bounded_in_entries)
             kit_flush(&kit);
             kit_stored(&kit, LIFE, 2);
         }
-        struct message message = ack(&kit, SLOT_2, kit.raft->log.last);
+        struct message message = kit_appended(&kit, SLOT_2, kit.raft->log.last);
         kit_peer(&kit, SLOT_2, &message);
         CHECK(kit.raft->commit == kit.raft->log.last);
     }
@@ -303,14 +294,14 @@ static void lead_removed(struct kit *kit)
     kit_lead(kit);
     kit_flush(kit);
     kit_stored(kit, LIFE, 2);
-    struct message message = ack(kit, SLOT_2, 2);
+    struct message message = kit_appended(kit, SLOT_2, 2);
     kit_peer(kit, SLOT_2, &message);
     struct members without = *state_members(kit->raft);
     without.at[0].now = without.at[0].next = without.at[0].wish = MEMBER_NONE;
     membership_propose(kit->raft, &without);
     kit_flush(kit);
     for (uint32_t slot = SLOT_2; slot <= SLOT_3; slot++) {
-        message = ack(kit, slot, 3);
+        message = kit_appended(kit, slot, 3);
         kit_peer(kit, slot, &message);
     }
     assert_true(kit->raft->commit == 3 && kit->raft->role == ROLE_LEADER);
@@ -342,7 +333,7 @@ TEST(a_leader_that_was_removed_stays_until_a_voter_knows)
     lead_removed(&kit);
     kit_flush(&kit);
     CHECK(kit.raft->role == ROLE_LEADER && !kit.raft->transfer.running);
-    struct message message = ack(&kit, SLOT_2, 3);
+    struct message message = kit_appended(&kit, SLOT_2, 3);
     message.appended.commit_index = 3;
     kit_peer(&kit, SLOT_2, &message);
     kit_flush(&kit);
@@ -372,18 +363,18 @@ TEST(a_change_that_could_not_be_committed_is_not_begun)
     kit_lead(&kit);
     kit_flush(&kit);
     kit_stored(&kit, LIFE, 2);
-    struct message message = ack(&kit, SLOT_2, 2);
+    struct message message = kit_appended(&kit, SLOT_2, 2);
     kit_peer(&kit, SLOT_2, &message);
     wish_for(&kit, "remove", 1, ""); /* and node 3 does not answer */
     CHECK(kit.raft->log.last == 3 && !state_members(kit.raft)->joint);
     kit_flush(&kit);
     kit_stored(&kit, LIFE, 2);
-    message = ack(&kit, SLOT_2, 3);
+    message = kit_appended(&kit, SLOT_2, 3);
     kit_peer(&kit, SLOT_2, &message);
     CHECK(kit.raft->commit == 3);
     kit_flush(&kit);
     CHECK(kit.raft->log.last == 3);
-    message = ack(&kit, SLOT_3, 1);
+    message = kit_appended(&kit, SLOT_3, 1);
     kit_peer(&kit, SLOT_3, &message);
     kit_flush(&kit);
     CHECK(kit.raft->log.last == 4 && state_members(kit.raft)->joint);
@@ -396,7 +387,7 @@ TEST(a_read_is_not_confirmed_by_the_directory_that_was_replaced)
     kit_lead(&kit);
     kit_flush(&kit);
     kit_stored(&kit, LIFE, 2);
-    struct message message = ack(&kit, SLOT_2, 2);
+    struct message message = kit_appended(&kit, SLOT_2, 2);
     kit_peer(&kit, SLOT_2, &message);
     struct peer *peer = &kit.raft->peers.at[SLOT_2];
     peer->read_round = kit.raft->round + 9; /* of the same node, before it was wiped */

@@ -47,11 +47,7 @@ static void lead(struct kit *kit)
     kit_lead(kit);
     kit_flush(kit);
     kit_stored(kit, LIFE, 2);
-    struct message message = kit_from(kit, SLOT_2, 2, MESSAGE_APPENDED);
-    message.appended.round = kit->raft->round;
-    message.appended.ok = true;
-    message.appended.match_index = 2;
-    kit_peer(kit, SLOT_2, &message);
+    kit_acknowledge(kit, SLOT_2, 2);
     kit_flush(kit);
     assert_int_equal(kit->raft->commit, 2);
 }

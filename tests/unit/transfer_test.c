@@ -1,56 +1,27 @@
 /* transfer_test.c - leadership handed over: I14, from the leader's side and from the target's. */
 #include "tests/unit/raft_kit.h"
 
-/* The peer has everything up to `match`. */
-static void acknowledge(struct kit *kit, uint32_t slot, uint64_t match)
-{
-    struct message message = kit_from(kit, slot, kit->raft->term, MESSAGE_APPENDED);
-    message.appended.round = kit->raft->round;
-    message.appended.ok = true;
-    message.appended.match_index = match;
-    kit_peer(kit, slot, &message);
-}
-
 static void ask_transfer(struct kit *kit, uint64_t node)
 {
     kit_step(kit, (struct raft_input){.kind = INPUT_TRANSFER, .number = node});
 }
 
-static enum err kept(const struct kit *kit)
-{
-    for (uint32_t i = 0; i < kit->out.count; i++)
-        if (kit->out.at[i].kind == OUTPUT_KEPT)
-            return kit->out.at[i].err;
-    return ERR_COUNT;
-}
-
-/* Leads term 2 with log index 2; both others have it. */
-static void lead(struct kit *kit)
-{
-    kit_lead(kit);
-    kit_flush(kit);
-    kit_stored(kit, LIFE, 2);
-    acknowledge(kit, SLOT_2, 2);
-    acknowledge(kit, SLOT_3, 2);
-    kit_flush(kit);
-}
-
 TEST(no_proposal_gets_in_while_leadership_is_handed_over)
 {
     struct kit kit;
-    lead(&kit);
+    kit_lead_together(&kit);
     kit_propose(&kit, 1, 10, ENTRY_DATA);
     ask_transfer(&kit, 3);
-    CHECK(kept(&kit) == ERR_COUNT && kit.raft->log.last == 3);
+    CHECK(kit_kept(&kit) == ERR_COUNT && kit.raft->log.last == 3);
     kit_propose(&kit, 2, 10, ENTRY_DATA);
     kit_flush(&kit);
     CHECK(kit.raft->log.last == 3);
     CHECK(kit_out(&kit, MESSAGE_TIMEOUT_NOW, 0) == NULL); /* the target lacks index 3 */
 
-    acknowledge(&kit, SLOT_2, 3);
+    kit_acknowledge(&kit, SLOT_2, 3);
     kit_flush(&kit);
     CHECK(kit_out(&kit, MESSAGE_TIMEOUT_NOW, 0) == NULL); /* another one has it */
-    acknowledge(&kit, SLOT_3, 3);
+    kit_acknowledge(&kit, SLOT_3, 3);
     kit_flush(&kit);
     const struct message *now = kit_out(&kit, MESSAGE_TIMEOUT_NOW, 0);
     CHECK(now && now->peer.to == 3 && now->timeout_now.last_index == 3 &&
@@ -61,7 +32,7 @@ TEST(no_proposal_gets_in_while_leadership_is_handed_over)
 TEST(after_an_election_timeout_the_leader_goes_on_with_what_it_held)
 {
     struct kit kit;
-    lead(&kit);
+    kit_lead_together(&kit);
     ask_transfer(&kit, 3);
     kit_propose(&kit, 2, 10, ENTRY_DATA);
     kit_propose(&kit, 1, 10, ENTRY_DATA);
@@ -69,7 +40,7 @@ TEST(after_an_election_timeout_the_leader_goes_on_with_what_it_held)
         CHECK(kit.raft->log.last == 2);
         kit_tick(&kit, 100);
         CHECK(kit_out(&kit, MESSAGE_TIMEOUT_NOW, 0) != NULL || i == 0 || i == 9);
-        acknowledge(&kit, SLOT_2, 2);
+        kit_acknowledge(&kit, SLOT_2, 2);
         kit_flush(&kit);
     }
     CHECK(kit.raft->role == ROLE_LEADER && kit.raft->log.last == 5);
@@ -83,32 +54,32 @@ TEST(a_hand_over_is_refused_by_name)
     struct kit kit;
     kit_open(&kit);
     ask_transfer(&kit, 3);
-    CHECK(kept(&kit) == ERR_NO_LEADER);
+    CHECK(kit_kept(&kit) == ERR_NO_LEADER);
     kit_close(&kit);
 
     kit_lead(&kit);
     ask_transfer(&kit, 1);
-    CHECK(kept(&kit) == ERR_NONE); /* it leads already */
+    CHECK(kit_kept(&kit) == ERR_NONE); /* it leads already */
     ask_transfer(&kit, 99);
-    CHECK(kept(&kit) == ERR_NOT_FOUND);
+    CHECK(kit_kept(&kit) == ERR_NOT_FOUND);
     ask_transfer(&kit, 3);
-    CHECK(kept(&kit) == ERR_NOT_READY); /* nothing was heard of it in this term */
+    CHECK(kit_kept(&kit) == ERR_NOT_READY); /* nothing was heard of it in this term */
     ask_transfer(&kit, 0);
-    CHECK(kept(&kit) == ERR_NOT_READY);
-    acknowledge(&kit, SLOT_3, 1);
+    CHECK(kit_kept(&kit) == ERR_NOT_READY);
+    kit_acknowledge(&kit, SLOT_3, 1);
     ask_transfer(&kit, 0);
-    CHECK(kept(&kit) == ERR_COUNT && kit.raft->transfer.target == SLOT_3);
+    CHECK(kit_kept(&kit) == ERR_COUNT && kit.raft->transfer.target == SLOT_3);
     ask_transfer(&kit, 2);
-    CHECK(kept(&kit) == ERR_BUSY && kit.raft->transfer.target == SLOT_3);
+    CHECK(kit_kept(&kit) == ERR_BUSY && kit.raft->transfer.target == SLOT_3);
     kit_step(&kit, (struct raft_input){.kind = INPUT_LINK_DOWN, .slot = SLOT_3});
-    CHECK(kept(&kit) == ERR_CLOSED && !kit.raft->transfer.running);
+    CHECK(kit_kept(&kit) == ERR_CLOSED && !kit.raft->transfer.running);
     kit_close(&kit);
 }
 
 TEST(what_is_held_has_a_bound)
 {
     struct kit kit;
-    lead(&kit);
+    kit_lead_together(&kit);
     ask_transfer(&kit, 3);
     for (int i = 0; i < 7; i++) {
         kit_propose(&kit, 1, 1 << 20, ENTRY_DATA);
@@ -123,10 +94,10 @@ TEST(what_is_held_has_a_bound)
 TEST(of_voters_the_one_with_most_of_the_log_is_chosen)
 {
     struct kit kit;
-    lead(&kit);
+    kit_lead_together(&kit);
     kit_propose(&kit, 1, 10, ENTRY_DATA);
     kit_flush(&kit);
-    acknowledge(&kit, SLOT_3, 3);
+    kit_acknowledge(&kit, SLOT_3, 3);
     ask_transfer(&kit, 0);
     CHECK(kit.raft->transfer.target == SLOT_3);
     kit_close(&kit);
@@ -212,7 +183,7 @@ TEST(who_hears_a_leader_votes_for_the_one_it_named)
 TEST(a_leader_that_is_deposed_hands_nothing_over)
 {
     struct kit kit;
-    lead(&kit);
+    kit_lead_together(&kit);
     ask_transfer(&kit, 3);
     kit_propose(&kit, 1, 10, ENTRY_DATA);
     struct message vote = kit_from(&kit, SLOT_3, 3, MESSAGE_VOTE);
@@ -223,14 +194,14 @@ TEST(a_leader_that_is_deposed_hands_nothing_over)
     kit_peer(&kit, SLOT_3, &vote);
     CHECK(kit.raft->role == ROLE_FOLLOWER && !kit.raft->transfer.running);
     CHECK(kit.raft->transfer.held.size == 0 && kit.raft->log.last == 2);
-    CHECK(kit.raft->epoch > epoch && kept(&kit) == ERR_COUNT);
+    CHECK(kit.raft->epoch > epoch && kit_kept(&kit) == ERR_COUNT);
     kit_close(&kit);
 }
 
 TEST(a_full_disk_hands_over_once_and_then_steps_down)
 {
     struct kit kit;
-    lead(&kit);
+    kit_lead_together(&kit);
     struct message disk = {.type = MESSAGE_DISK_IS, .disk_is = {.state = DISK_FULL}};
     kit_tell(&kit, INPUT_DISK, &disk);
     kit_tick(&kit, 100);
