@@ -34,6 +34,13 @@ static uint64_t batch_end(const struct world *world, struct store_model *store, 
     return store->next_until;
 }
 
+/* A disk that hangs gives nothing back either. */
+static uint64_t read_at(const struct world *world, const struct store_model *store, uint64_t delay)
+{
+    uint64_t at = world->now + delay;
+    return at > store->stalled_until ? at : store->stalled_until;
+}
+
 static bool is_for_keeper(enum message_type type)
 {
     return type == MESSAGE_MAY_CUT || type == MESSAGE_SNAPSHOT_READ ||
@@ -54,9 +61,10 @@ void storage_ask(struct world *world, uint32_t at, const struct message *message
         event.kind = EVENT_VIEW;
     } else if (message->type == MESSAGE_FETCH) {
         event.kind = EVENT_FETCH;
-        event.at = event.at > store->stalled_until ? event.at : store->stalled_until;
+        event.at = read_at(world, store, delay);
     } else if (is_for_keeper(message->type)) {
         event.kind = EVENT_KEEPER;
+        event.at = read_at(world, store, delay);
     } else {
         event.kind = EVENT_OP;
         event.at = batch_end(world, store, delay);

@@ -83,11 +83,15 @@ static const char *column_name(uint32_t column)
 
 /* Messages between cores, and to storage, that this simulation has a model for. It has none of what
  * heals a damaged log: that is the shell's (consensus/mending.c). */
+static bool is_of_core(unsigned type)
+{
+    return type != MESSAGE_GIVE && type != MESSAGE_GIVEN && type != MESSAGE_MEND;
+}
+
 static bool is_sent(unsigned type)
 {
     const struct message_info *info = message_info(type);
-    bool heals = type == MESSAGE_GIVE || type == MESSAGE_GIVEN || type == MESSAGE_MEND;
-    if (info->name == NULL || heals)
+    if (info->name == NULL || !is_of_core(type))
         return false;
     return info->from == PROCESS_PEER ||
            (info->from == PROCESS_CONSENSUS && (info->is_ask || type >= 100));
@@ -99,21 +103,42 @@ static uint32_t miss(const char *what, const char *name, const char *of)
     return 1;
 }
 
+static bool is_rule(uint32_t column)
+{
+    if (column == INPUT_PEER || column_name(column) == NULL)
+        return false;
+    return column < INPUT_COUNT || is_of_core(column - INPUT_COUNT + MESSAGE_MEET);
+}
+
+static uint32_t missing_rules(const struct tally *tally)
+{
+    uint32_t missing = 0;
+    for (uint32_t role = 0; role < ROLE_COUNT; role++)
+        for (uint32_t column = 0; column < WORLD_INPUTS; column++) {
+            if (!is_rule(column) || tally->cells[role][column] > 0)
+                continue;
+            const char *why = excuse((enum raft_role)role, column);
+            if (why == NULL)
+                missing += miss("rule", column_name(column), roles[role]);
+            else
+                printf("sim: rule %s of %s was not reached: %s\n", column_name(column), roles[role],
+                       why);
+        }
+    return missing;
+}
+
 uint32_t tally_missing(const struct tally *tally)
 {
     uint32_t missing = 0;
-    for (unsigned type = 60; tally->seeds >= SEEDS_FOR_MESSAGES && type < 130; type++)
+    if (tally->seeds < SEEDS_FOR_MESSAGES)
+        return 0;
+    for (unsigned type = 60; type < 130; type++)
         if (is_sent(type) && tally->sent[type] == 0)
             missing += miss("message", message_info(type)->name, NULL);
-    for (int kind = 0; tally->seeds >= SEEDS_FOR_MESSAGES && kind < FAULT_COUNT; kind++)
+    for (int kind = 0; kind < FAULT_COUNT; kind++)
         if (tally->faults[kind] == 0)
             missing += miss("fault", fault_name((enum fault_kind)kind), NULL);
-    for (uint32_t role = 0; tally->seeds >= SEEDS_FOR_CELLS && role < ROLE_COUNT; role++)
-        for (uint32_t column = 0; column < WORLD_INPUTS; column++)
-            if (column != INPUT_PEER && column_name(column) != NULL &&
-                tally->cells[role][column] == 0)
-                missing += miss("rule", column_name(column), roles[role]);
-    return missing;
+    return missing + (tally->seeds < SEEDS_FOR_CELLS ? 0 : missing_rules(tally));
 }
 
 void tally_print(const struct tally *tally)

@@ -18,6 +18,10 @@ void tally_add(struct tally *tally, const struct tally *other);
  * for rules that are rarely reached. */
 uint32_t tally_missing(const struct tally *tally);
 
+/* excuses.c: why a rule (a role, an input or a peer message by its type) may stay unexercised;
+ * NULL: it may not. */
+const char *excuse(enum raft_role role, uint32_t column);
+
 void tally_print(const struct tally *tally); /* counts by class */
 uint64_t tally_faults(const struct tally *tally);
 
