@@ -49,7 +49,8 @@ void listeners_notice(struct listeners *listeners, struct link *link,
     const struct raft_status *told = &listeners->told;
     if (!report_differs(status, told))
         return;
-    if (status->role != told->role || status->leader != told->leader)
+    if (status->role != told->role || status->role_name != told->role_name ||
+        status->leader != told->leader)
         log_role(status);
     tell_status(listeners, link, status);
 }

@@ -27,9 +27,9 @@ void report_leader(const struct raft_status *status, char cluster[REPORT_CLUSTER
 
 bool report_differs(const struct raft_status *a, const struct raft_status *b)
 {
-    return a->epoch != b->epoch || a->role != b->role || a->term != b->term ||
-           a->leader != b->leader || a->has_cluster != b->has_cluster || a->drained != b->drained ||
-           strcmp(a->waits_for, b->waits_for) != 0;
+    return a->epoch != b->epoch || a->role != b->role || a->role_name != b->role_name ||
+           a->term != b->term || a->leader != b->leader || a->has_cluster != b->has_cluster ||
+           a->drained != b->drained || strcmp(a->waits_for, b->waits_for) != 0;
 }
 
 void report_counters(const struct raft *raft, const struct peerlink *peers, struct bytes *out)

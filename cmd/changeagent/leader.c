@@ -1,6 +1,7 @@
 /* leader.c - the verbs leader and node: who leads, and which node shall not. */
 #include "cmd/changeagent/backup.h"
 #include "cmd/changeagent/catchup.h"
+#include "cmd/changeagent/place.h"
 #include "cmd/changeagent/print.h"
 #include "cmd/changeagent/program.h"
 #include "cmd/changeagent/verbs.h"
@@ -11,12 +12,6 @@
 #include <string.h>
 
 enum { LOOK_MS = 2000, AGAIN_MS = 50 };
-
-/* Where the node of a word is: its endpoint's slot, and its id. */
-struct place {
-    int slot;
-    char id[40], name[72];
-};
 
 static int usage(const char *what)
 {
@@ -32,22 +27,11 @@ static enum ca_code open_patient(const struct args *args, struct ca **ca)
     return args_open(&quick, NULL, ca);
 }
 
-/* A word is the name or the id of a node, or its endpoint. */
 static bool find_place(struct ca *ca, const struct args *args, const char *word,
                        struct place *place)
 {
-    for (uint32_t slot = 0; slot < args->endpoints.count; slot++) {
-        struct ca_status status;
-        bool told = ca_status(ca, (int)slot, &status) == CA_OK;
-        bool is_it = told && (strcmp(word, status.name) == 0 || strcmp(word, status.node) == 0 ||
-                              strcmp(word, args->endpoints.at[slot]) == 0);
-        place->slot = (int)slot;
-        snprintf(place->id, sizeof place->id, "%s", status.node);
-        snprintf(place->name, sizeof place->name, "%s", status.name);
-        ca_status_close(&status);
-        if (is_it)
-            return true;
-    }
+    if (place_find(ca, args, word, place))
+        return true;
     fprintf(stderr,
             "changeagent: no node at these endpoints is called '%s'; changeagent status "
             "--all shows names and ids\n",

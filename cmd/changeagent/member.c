@@ -1,4 +1,5 @@
 /* member.c - the verb member: who belongs to the cluster, and that it be otherwise. */
+#include "cmd/changeagent/place.h"
 #include "cmd/changeagent/print.h"
 #include "cmd/changeagent/verbs.h"
 
@@ -9,6 +10,13 @@
 #include <string.h>
 
 enum { WAIT_MS = 60000, LOOK_MS = 1000, WISH_SIZE = 480 };
+
+/* What a wish is read with. */
+struct asked {
+    struct ca *ca;
+    const struct args *args;
+    struct ca_members known;
+};
 
 struct wishes {
     char text[CA_WISHES_MAX][WISH_SIZE];
@@ -32,17 +40,40 @@ static int usage(const char *what, const char *about)
     return EXIT_USAGE;
 }
 
-/* A word that names a member: its id, name, key, or an address of it. */
-static const char *node_of(const struct ca_members *known, const char *word)
+static bool is_called(const struct ca_member *member, const char *word)
 {
-    for (uint32_t i = 0; i < known->count; i++) {
-        const struct ca_member *member = &known->at[i];
-        if (strcmp(word, member->node) == 0 || strcmp(word, member->peer) == 0 ||
-            strcmp(word, member->key) == 0 || strcmp(word, member->api) == 0 ||
-            (member->name[0] != 0 && strcmp(word, member->name) == 0))
-            return member->node;
+    return strcmp(word, member->node) == 0 || strcmp(word, member->peer) == 0 ||
+           strcmp(word, member->key) == 0 || strcmp(word, member->api) == 0 ||
+           (member->name[0] != 0 && strcmp(word, member->name) == 0);
+}
+
+/* Name and address of one that was removed may be another one's by now: who belongs goes first.
+ * The names that founders have in their own files are not in the list: they are asked for. */
+static int node_of(const struct asked *asked, const char *word, struct place *place)
+{
+    const struct ca_member *found = NULL;
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < asked->known.count; i++) {
+        const struct ca_member *member = &asked->known.at[i];
+        if (!is_called(member, word))
+            continue;
+        bool belongs = strcmp(member->state, "removed") != 0;
+        live += belongs;
+        if (found == NULL || belongs || strcmp(word, member->node) == 0)
+            found = member;
     }
-    return NULL;
+    if (live > 1)
+        return usage("more than one member is called so, give the id: ", word);
+    if (found != NULL)
+        snprintf(place->id, sizeof place->id, "%s", found->node);
+    else if (!place_find(asked->ca, asked->args, word, place)) {
+        fprintf(stderr,
+                "changeagent: no member is called '%s'; see changeagent member list (an id or an "
+                "address will do)\n",
+                word);
+        return EXIT_NOT_FOUND;
+    }
+    return EXIT_OK;
 }
 
 static bool append(char wish[WISH_SIZE], const char *before, const char *word)
@@ -58,9 +89,10 @@ static bool is_end(const struct args *args, uint32_t at)
 }
 
 /* Reads one wish from word `*at` on, up to `and` or the end. */
-static int read_wish(const struct args *args, const struct ca_members *known, uint32_t *at,
-                     char wish[WISH_SIZE])
+static int read_wish(const struct asked *asked, uint32_t *at, char wish[WISH_SIZE])
 {
+    const struct args *args = asked->args;
+    struct place place = {0};
     const char *verb = args->words[(*at)++];
     bool adds = strcmp(verb, "add") == 0, cancels = strcmp(verb, "cancel") == 0;
     bool names =
@@ -78,29 +110,25 @@ static int read_wish(const struct args *args, const struct ca_members *known, ui
     if (names) {
         if (is_end(args, *at))
             return usage("which node? ", verb);
-        const char *node = node_of(known, args->words[*at]);
-        if (node == NULL) {
-            fprintf(stderr, "changeagent: no member is called '%s'; see changeagent member list\n",
-                    args->words[*at]);
-            return EXIT_NOT_FOUND;
-        }
-        (*at)++;
-        fits = fits && append(wish, "node=", node);
+        int exit = node_of(asked, args->words[(*at)++], &place);
+        if (exit != EXIT_OK)
+            return exit;
+        fits = fits && append(wish, "node=", place.id);
     }
     while (!is_end(args, *at))
         fits = fits && append(wish, "", args->words[(*at)++]);
     return fits ? EXIT_OK : usage("this is too long: ", verb);
 }
 
-static int read_wishes(const struct args *args, const struct ca_members *known,
-                       struct wishes *wishes)
+static int read_wishes(const struct asked *asked, struct wishes *wishes)
 {
+    const struct args *args = asked->args;
     uint32_t at = 0;
     while (at < args->word_count) {
         if (wishes->count == CA_WISHES_MAX)
             return usage("at most 16 wishes at a time", "");
         char *text = wishes->text[wishes->count];
-        int exit = read_wish(args, known, &at, text);
+        int exit = read_wish(asked, &at, text);
         if (exit != EXIT_OK)
             return exit;
         wishes->at[wishes->count++] = text;
@@ -146,16 +174,16 @@ static int change(struct ca *ca, const struct args *args, const struct wishes *w
 
 static int run(struct ca *ca, const struct args *args)
 {
-    struct ca_members known;
+    struct asked asked = {.ca = ca, .args = args};
     struct wishes wishes = {0};
     bool lists = strcmp(args->words[0], "list") == 0;
-    if (ca_members(ca, NULL, 0, 0, 0, &known) != CA_OK)
+    if (ca_members(ca, NULL, 0, 0, 0, &asked.known) != CA_OK)
         return args_fail(ca_last_error(ca));
     if (lists) {
-        print_members(&known, args->output);
+        print_members(&asked.known, args->output);
         return EXIT_OK;
     }
-    int exit = read_wishes(args, &known, &wishes);
+    int exit = read_wishes(&asked, &wishes);
     return exit == EXIT_OK ? change(ca, args, &wishes) : exit;
 }
 

@@ -74,6 +74,12 @@ def row_of(first, node):
     return {"node": None, "incarnation": None, "state": ""}
 
 
+def says_it_votes(node):
+    """In its log and in its status, and before anybody else leads."""
+    return "event=role role=follower term=" in log_of(node).split("role=learner", 1)[-1] and \
+        status(node)["role"] == "follower"
+
+
 def grown(house, cluster):
     """One node by init, two by join, under load."""
     first = make_node(cluster, "n1")
@@ -86,6 +92,7 @@ def grown(house, cluster):
     for name in ("n2", "n3"):
         make_node(cluster, name, join=first).start()
         wait_voters(first, cluster.nodes)
+        wait_for("%s to say itself that it votes" % name, 5, lambda: says_it_votes(cluster.nodes[-1]))
         house.say("%s votes" % name)
     return load
 
@@ -144,6 +151,12 @@ def test_who_joined_returns_as_itself_and_a_wiped_one_as_a_new_member(house):
     history = load.stop()
     check(all(write["code"] == "ok" for write in history), "a write failed")
     house.judge(cluster, history, least=50)
+    old, new = before[third.places()["peer"]][0], row_of(first, third)["node"]
+    for name, gone in (("n3", new), ("n1", row_of(first, first)["node"])):  # a name that a removed one has too; a founder's
+        endpoints = ",".join(node.places()["api"] for node in cluster.nodes)
+        code, _, err = run([CHANGEAGENT, "member", "remove", name, "--endpoints", endpoints])
+        states = {row["node"]: row["state"] for row in members(second)}
+        check(code == 0 and states[gone] == "removed" and states[old] == "removed", "%s: %d %s %r" % (name, code, err, states))
 
 
 def test_init_happens_once_and_never_beside_another(house):

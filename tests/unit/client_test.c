@@ -84,8 +84,9 @@ TEST(a_refusal_is_told_with_its_words)
 
 TEST(no_leader_until_the_deadline_is_told_as_such)
 {
-    struct stage *stage = stage_open(2, 400);
+    struct stage *stage = stage_open(2, 1500); /* long enough for an answer on a busy machine */
     struct ca_result result;
+    warm_up(stage, 2);
     atomic_store(&stage->nodes[0].refuse, ERR_NO_LEADER);
     atomic_store(&stage->nodes[1].refuse, ERR_NO_LEADER);
     CHECK(put_text(stage->ca, "one", NULL, &result) == CA_NO_LEADER);
@@ -95,7 +96,7 @@ TEST(no_leader_until_the_deadline_is_told_as_such)
 
 TEST(silence_until_the_deadline_is_open)
 {
-    struct stage *stage = stage_open(1, 500);
+    struct stage *stage = stage_open(1, 1500);
     struct ca_result result;
     atomic_store(&stage->nodes[0].mute_puts, true);
     CHECK(put_text(stage->ca, "one", NULL, &result) == CA_OPEN);
