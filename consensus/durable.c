@@ -69,6 +69,11 @@ static void load_configs(struct raft *raft)
             state_add_config(raft, record);
 }
 
+static bool is_alone(const struct raft *raft)
+{
+    return raft->self >= 0 && members_count(state_members(raft), MEMBER_VOTER) == 1;
+}
+
 /* Everything is here: restart from what the disk says. */
 static void finish_load(struct raft *raft)
 {
@@ -96,6 +101,8 @@ static void finish_load(struct raft *raft)
     raft->dirty = true;
     state_restart_election(raft);
     standing_refresh(raft);
+    if (is_alone(raft)) /* nobody can lead already */
+        raft->election_due_ms = raft->now_ms;
     if (raft->load_lost)
         stay_outside(raft, "what was applied is no longer in the log");
     else if (raft->term < raftlog_last_term(&raft->log))

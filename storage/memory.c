@@ -12,6 +12,8 @@ static enum err load_outcome(void *owner, const struct outcome *outcome)
     struct apply *apply = owner;
     if (outcome->ts < apply->at.floor)
         return ERR_NONE;
+    if (outcomes_count(&apply->outcomes) == 0)
+        outcomes_expect(&apply->outcomes, apply->at.index - outcome->index + 1);
     outcomes_add(&apply->outcomes, outcomes_print(&apply->outcomes, outcome->txid), outcome->index,
                  outcome->ts);
     return ERR_NONE;

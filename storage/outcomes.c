@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+enum { ROWS_MIN = 1024 };
+
 static void place(struct outcomes *outcomes, uint32_t position)
 {
     uint32_t mask = outcomes->slot_count - 1;
@@ -11,10 +13,9 @@ static void place(struct outcomes *outcomes, uint32_t position)
     outcomes->slots[slot] = position + 1;
 }
 
-/* Doubles the ring; positions change, so every slot is set anew. */
-static void grow(struct outcomes *outcomes)
+/* Positions change, so every slot is set anew. */
+static void grow_to(struct outcomes *outcomes, uint32_t size)
 {
-    uint32_t size = outcomes->ring_size ? outcomes->ring_size * 2 : 1024;
     struct outcome_key *ring = bytes_zeroed(size, sizeof *ring);
     for (uint64_t row = outcomes->first; row < outcomes->end; row++)
         ring[row & (size - 1)] = outcomes->ring[row & (outcomes->ring_size - 1)];
@@ -87,10 +88,20 @@ uint64_t outcomes_count(const struct outcomes *outcomes)
     return outcomes->end - outcomes->first;
 }
 
+void outcomes_expect(struct outcomes *outcomes, uint64_t count)
+{
+    uint64_t most = count < outcomes->max ? count : outcomes->max;
+    uint32_t size = outcomes->ring_size ? outcomes->ring_size : ROWS_MIN;
+    while (size < most)
+        size *= 2;
+    if (size > outcomes->ring_size)
+        grow_to(outcomes, size);
+}
+
 void outcomes_add(struct outcomes *outcomes, uint64_t print, uint64_t index, uint64_t ts)
 {
     if (outcomes_count(outcomes) == outcomes->ring_size)
-        grow(outcomes);
+        grow_to(outcomes, outcomes->ring_size ? outcomes->ring_size * 2 : ROWS_MIN);
     uint32_t position = (uint32_t)(outcomes->end++ & (outcomes->ring_size - 1));
     outcomes->ring[position] = (struct outcome_key){print, index, ts};
     place(outcomes, position);

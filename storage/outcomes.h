@@ -34,6 +34,9 @@ void outcomes_close(struct outcomes *outcomes);
 uint64_t outcomes_print(const struct outcomes *outcomes, const uint8_t txid[16]);
 uint64_t outcomes_count(const struct outcomes *outcomes);
 
+/* So many rows come, at most: room for them is made once. */
+void outcomes_expect(struct outcomes *outcomes, uint64_t count);
+
 /* Adds the newest row. Its index and ts do not fall. */
 void outcomes_add(struct outcomes *outcomes, uint64_t print, uint64_t index, uint64_t ts);
 

@@ -97,13 +97,14 @@ class Seal:
     def disturbed(self, seconds):
         last = harness.status(self.nodes[0])["commit_index"]
         begin = last - last % SEGMENT_ENTRIES + SEGMENT_ENTRIES - PER_S * seconds // 2
-        fill(self.nodes, begin - 15000)
-        while harness.status(self.nodes[0])["commit_index"] < begin:
-            run_bench(leader_first(self.nodes)[:1], "--rate", "10000", "--seconds", "1", "--warm", "0")
+        while (left := begin - harness.status(self.nodes[0])["commit_index"]) > 0:  # never so fast that it goes beyond
+            run_bench(leader_first(self.nodes)[:1], "--outstanding", "512", "--rate", str(min(15000, max(1000, left))),
+                      "--seconds", "1", "--warm", "0")
         calm(self.nodes)
         before = [(counter(node, "sealed"), counter(node, "segments_cut")) for node in self.nodes]
         p99 = paced(self.nodes, seconds)
         after = [(counter(node, "sealed"), counter(node, "segments_cut")) for node in self.nodes]
+        assert all(b[0] > a[0] for a, b in zip(before, after)), "no segment was sealed meanwhile"
         self.told = "on each node, sealed and cut: %s" % ", ".join(
             "%d and %d" % (b[0] - a[0], b[1] - a[1]) for a, b in zip(before, after))
         return p99

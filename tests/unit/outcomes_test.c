@@ -43,6 +43,26 @@ static void a_table_keeps_the_window_and_nothing_else(void **state)
     outcomes_close(&outcomes);
 }
 
+static void room_that_was_made_before_loses_nothing(void **state)
+{
+    struct outcomes outcomes = {0};
+    outcomes_open(&outcomes, (const uint8_t[16]){1});
+    outcomes.max = 5000;
+    outcomes_add(&outcomes, 3, 1, 10);
+    outcomes_expect(&outcomes, 4000);
+    assert_int_equal(outcomes.ring_size, 4096);
+    for (uint64_t i = 2; i <= 4096; i++)
+        outcomes_add(&outcomes, i % 700, i, i * 10);
+    assert_int_equal(outcomes.ring_size, 4096);
+    assert_true(has(&outcomes, 3, 1));
+    assert_true(has(&outcomes, 4096 % 700, 4096));
+    outcomes_expect(&outcomes, 10);         /* never less than there is */
+    outcomes_expect(&outcomes, UINT64_MAX); /* nor more than the window */
+    assert_int_equal(outcomes.ring_size, 8192);
+    assert_int_equal(outcomes_count(&outcomes), 4096);
+    outcomes_close(&outcomes);
+}
+
 static void the_floor_never_falls(void **state)
 {
     struct outcomes outcomes = {0};
@@ -154,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_keeps_the_window_and_nothing_else),
+        cmocka_unit_test(room_that_was_made_before_loses_nothing),
         cmocka_unit_test(the_floor_never_falls),
         cmocka_unit_test(an_overlay_forgets_what_is_written),
         cmocka_unit_test(only_a_vouched_and_stored_entry_is_a_target),

@@ -234,6 +234,22 @@ TEST(a_lost_storage_ends_everything_until_it_is_back)
     kit_close(&kit);
 }
 
+TEST(who_is_the_only_voter_stands_at_once)
+{
+    struct kit kit = {0};
+    kit_make_members(&kit);
+    kit.members.count = 1;
+    kit_open_core(&kit);
+    kit_load(&kit, 1, (uint64_t[]){1}, 1, true);
+    kit_tick(&kit, 1);
+    CHECK(kit.raft->role == ROLE_CANDIDATE);
+    kit_close(&kit);
+    kit_open(&kit); /* one of three: another one may lead */
+    kit_tick(&kit, 1);
+    CHECK(kit.raft->role == ROLE_FOLLOWER);
+    kit_close(&kit);
+}
+
 TEST_MAIN(T(no_cell_of_the_table_is_empty), T(timeouts_that_contradict_each_other_are_refused),
           T(a_vote_leaves_only_after_the_ballot), T(a_vote_is_given_once_per_term),
           T(a_shorter_log_gets_no_vote), T(a_pre_vote_changes_no_term),
@@ -243,4 +259,5 @@ TEST_MAIN(T(no_cell_of_the_table_is_empty), T(timeouts_that_contradict_each_othe
           T(another_cluster_is_refused_and_told_of_once),
           T(what_is_meant_for_another_incarnation_is_dropped), T(a_damaged_directory_never_votes),
           T(a_ballot_older_than_the_log_never_votes), T(a_second_loaded_is_not_taken),
-          T(a_lost_storage_ends_everything_until_it_is_back))
+          T(a_lost_storage_ends_everything_until_it_is_back),
+          T(who_is_the_only_voter_stands_at_once))
