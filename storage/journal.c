@@ -4,6 +4,7 @@
 #include "storage/roll.h"
 
 #include <assert.h>
+#include <unistd.h>
 
 enum { RECORD_BYTES = ENTRY_SIZE_MAX, CONFIGS_WANTED = 2, TAIL_ROWS_MAX = 8192 };
 
@@ -163,6 +164,18 @@ static enum err hand_over_oldest(struct journal *journal)
     return ERR_NONE;
 }
 
+/* ---- the mark ------------------------------------------------------------------------------ */
+
+/* Made durably where missing, so that later ones need no more than a write. */
+static enum err open_mark(struct journal *journal)
+{
+    enum err err = witness_open_mark(journal->data_dir, &journal->mark_fd);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    TRY(witness_write_mark(journal->data_dir, &journal->mark));
+    return witness_open_mark(journal->data_dir, &journal->mark_fd);
+}
+
 /* ---- public, in header order ---------------------------------------------------------------- */
 
 void journal_open(struct journal *journal, struct recovery *recovery, struct queue *keeper)
@@ -196,6 +209,8 @@ void journal_close(struct journal *journal)
         segment_free(journal->writers[i]);
     bytes_free(journal->writers);
     segment_free(journal->spare);
+    if (journal->mark_fd > 0)
+        close(journal->mark_fd);
     bytes_close(&journal->old_configs);
     *journal = (struct journal){0};
 }
@@ -296,13 +311,28 @@ enum err journal_tend(struct journal *journal, bool room)
     return journal_hand_over(journal, 0);
 }
 
-enum err journal_save_mark(struct journal *journal)
+enum err journal_move_mark(struct journal *journal)
 {
     struct witness_mark mark = {journal->last_index, journal->last_term};
     if (mark.index == journal->mark.index && mark.term == journal->mark.term)
         return ERR_NONE;
-    TRY(witness_write_mark(journal->data_dir, &mark));
+    enum err err = journal->mark_fd == 0 ? open_mark(journal) : ERR_NONE;
+    if (err == ERR_NOSPACE)
+        return ERR_NONE; /* it stays where it is until there is room for the file */
+    TRY(err);
+    TRY(witness_move_mark(journal->mark_fd, &mark));
     journal->mark = mark;
+    journal->mark_moved = true;
+    return ERR_NONE;
+}
+
+enum err journal_save_mark(struct journal *journal)
+{
+    TRY(journal_move_mark(journal));
+    if (!journal->mark_moved)
+        return ERR_NONE;
+    TRY(witness_sync_mark(journal->mark_fd));
+    journal->mark_moved = false;
     return ERR_NONE;
 }
 

@@ -26,8 +26,10 @@ struct journal {
     uint8_t last_hash[HASH_SIZE];
     uint64_t base_index, base_term; /* the entry before the oldest writer */
     uint8_t base_hash[HASH_SIZE];
-    uint64_t applied; /* durable in state.db: never cut at or below it */
-    struct witness_mark mark;
+    uint64_t applied;         /* durable in state.db: never cut at or below it */
+    struct witness_mark mark; /* the high-water mark as it was written last */
+    bool mark_moved;          /* and not synced since */
+    int mark_fd;              /* 0: not open */
     struct bytes old_configs; /* newest two of the segments that were handed over, newest first */
     uint32_t old_config_count;
     uint64_t transactions, rolls, cuts; /* counters */
@@ -84,7 +86,10 @@ MUST_USE enum err journal_prepare(struct journal *journal);
  * because the file that was durably applied had no file after it yet. */
 MUST_USE enum err journal_tend(struct journal *journal, bool room);
 
-/* Moves the high-water mark to the end of the log, if it is not there. */
+/* Moves the high-water mark to the end of the log, before that is acknowledged; it is exact then
+ * for whoever comes after this process. */
+MUST_USE enum err journal_move_mark(struct journal *journal);
+/* The same, and durable. */
 MUST_USE enum err journal_save_mark(struct journal *journal);
 
 /* Appends the newest records, contiguous up to the last one, about `bytes_max` of them, at least

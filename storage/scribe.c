@@ -11,7 +11,7 @@
 
 enum {
     TICK_MS = 250,
-    MARK_MS = 5000,
+    MARK_MS = 1000,               /* the high-water mark is that far behind after a power cut */
     WAITING_BYTES_MAX = 64 << 20, /* held back while the disk is full */
     ROOM_KEPT = 8 << 20,          /* of the batch, between turns */
     BALLOT_BYTES = 256 << 10,     /* room one ballot may need on disk */
@@ -118,6 +118,7 @@ static enum err write_all(struct scribe *scribe, uint64_t *first, size_t *done)
         TRY(journal_write(&scribe->journal, rest, &taken, &from));
         *first = *first == 0 ? from : *first;
         *done += taken;
+        TRY(journal_move_mark(&scribe->journal));
     }
     return ERR_NONE;
 }

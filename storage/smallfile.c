@@ -39,13 +39,20 @@ static enum err write_whole(int fd, const char *path, struct span all)
     return ERR_NONE;
 }
 
-enum err smallfile_write(const char *path, struct span content)
+/* The file as a whole: checksum, size, content, zeros. */
+static void frame(struct span content, uint8_t all[HEAD_SIZE + SMALLFILE_MAX])
 {
-    uint8_t all[HEAD_SIZE + SMALLFILE_MAX] = {0};
     assert(content.size <= SMALLFILE_MAX);
+    memset(all, 0, HEAD_SIZE + SMALLFILE_MAX);
     save_u32(all, hash_crc32c(0, content));
     save_u32(all + 4, (uint32_t)content.size);
     memcpy(all + HEAD_SIZE, content.data, content.size);
+}
+
+enum err smallfile_write(const char *path, struct span content)
+{
+    uint8_t all[HEAD_SIZE + SMALLFILE_MAX];
+    frame(content, all);
     bool is_new = access(path, F_OK) != 0;
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -54,6 +61,28 @@ enum err smallfile_write(const char *path, struct span content)
     close(fd);
     TRY(err);
     return is_new ? sync_parent(path) : ERR_NONE;
+}
+
+enum err smallfile_open(const char *path, int *fd)
+{
+    *fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (*fd >= 0)
+        return ERR_NONE;
+    *fd = 0;
+    return errno == ENOENT ? ERR_NOT_FOUND : refused(path, "small_file_not_opened");
+}
+
+enum err smallfile_put(int fd, struct span content)
+{
+    uint8_t all[HEAD_SIZE + SMALLFILE_MAX];
+    frame(content, all);
+    bool whole = pwrite(fd, all, sizeof all, 0) == (ssize_t)sizeof all;
+    return whole ? ERR_NONE : refused("(open)", "small_file_not_written");
+}
+
+enum err smallfile_sync(int fd)
+{
+    return fdatasync(fd) == 0 ? ERR_NONE : refused("(open)", "small_file_not_synced");
 }
 
 enum err smallfile_read(const char *path, uint8_t content[SMALLFILE_MAX], size_t *size)

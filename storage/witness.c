@@ -49,11 +49,33 @@ enum err witness_read_mark(const char *data_dir, struct witness_mark *mark)
     return ERR_NONE;
 }
 
+static struct span pack_mark(const struct witness_mark *mark, uint8_t bytes[16])
+{
+    save_u64(bytes, mark->index);
+    save_u64(bytes + 8, mark->term);
+    return SPAN(bytes, 16);
+}
+
 enum err witness_write_mark(const char *data_dir, const struct witness_mark *mark)
 {
     char path[PATH_BYTES_MAX];
     uint8_t bytes[16];
-    save_u64(bytes, mark->index);
-    save_u64(bytes + 8, mark->term);
-    return smallfile_write(path_of(path, data_dir, "high-water"), SPAN(bytes, sizeof bytes));
+    return smallfile_write(path_of(path, data_dir, "high-water"), pack_mark(mark, bytes));
+}
+
+enum err witness_open_mark(const char *data_dir, int *fd)
+{
+    char path[PATH_BYTES_MAX];
+    return smallfile_open(path_of(path, data_dir, "high-water"), fd);
+}
+
+enum err witness_move_mark(int fd, const struct witness_mark *mark)
+{
+    uint8_t bytes[16];
+    return smallfile_put(fd, pack_mark(mark, bytes));
+}
+
+enum err witness_sync_mark(int fd)
+{
+    return smallfile_sync(fd);
 }

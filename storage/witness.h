@@ -22,4 +22,11 @@ MUST_USE enum err witness_write_incarnation(const char *data_dir, uint64_t incar
 MUST_USE enum err witness_read_mark(const char *data_dir, struct witness_mark *mark);
 MUST_USE enum err witness_write_mark(const char *data_dir, const struct witness_mark *mark);
 
+/* The mark, moved with every commit at the price of one write that nobody waits for: exact when
+ * this process dies, a little behind after a power cut (docs/decisions/0026). *fd is closed by
+ * close(). ERR_NOT_FOUND: there is none yet.  ERR_IO. */
+MUST_USE enum err witness_open_mark(const char *data_dir, int *fd);
+MUST_USE enum err witness_move_mark(int fd, const struct witness_mark *mark);
+MUST_USE enum err witness_sync_mark(int fd);
+
 #endif

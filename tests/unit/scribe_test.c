@@ -125,8 +125,50 @@ TEST(a_replaced_tail_reaches_view_through_the_same_queue)
     stage_drop(stage);
 }
 
+static void store_five(struct stage *stage, uint64_t ticket)
+{
+    SCOPED(bytes) records = {0};
+    kit_add_many(&stage->kit, 5, 1, 2000, &records);
+    store(stage, ticket, LIFE, bytes_span(&records));
+    await(stage, &stage->stored_ticket, ticket);
+}
+
+/* What a start makes of the directory as it is now, with its WAL as it was at the commit before
+ * if `cut`: nothing in it looks damaged then. */
+static void check_crash(struct stage *stage, bool cut, const char *wal_before)
+{
+    SCOPED(recovery) recovery = {0};
+    char crash[128];
+    snprintf(crash, sizeof crash, "%s/crash", stage->kit.dir);
+    kit_shell("rm -rf %s/crash && mkdir %s/crash", stage->kit.dir, stage->kit.dir);
+    kit_shell("cd %s && cp -a ballot.db* identity log %s/", stage->kit.dir, crash);
+    if (cut)
+        kit_shell("truncate -s $(cat %s) $(ls %s/log/*-wal)", wal_before, crash);
+    CHECK(recovery_run(&recovery, crash) == ERR_NONE);
+    CHECK(recovery.found.may_vote == !cut);
+    CHECK(recovery.found.last_index == (cut ? 5 : 10));
+    CHECK(!cut || strstr(recovery.found.damage, "high-water mark") != NULL);
+}
+
+/* S7, I18: what was acknowledged a moment ago is missed if the process dies now. */
+TEST(a_log_cut_at_a_commit_is_noticed_at_once)
+{
+    struct stage *stage = stage_make();
+    char before[128];
+    snprintf(before, sizeof before, "%s/wal-size", stage->kit.dir);
+    load(stage);
+    vote(stage, 1, 1, LIFE);
+    store_five(stage, 2);
+    kit_shell("stat -c %%s %s/log/*-wal > %s", stage->kit.dir, before);
+    store_five(stage, 3);
+    check_crash(stage, false, before);
+    check_crash(stage, true, before);
+    stage_drop(stage);
+}
+
 TEST_MAIN(T(what_is_stored_is_answered_handed_on_and_loaded_again),
           T(many_stores_of_one_turn_are_answered_by_the_newest),
           T(a_full_file_is_handed_over_when_the_next_one_begins),
           T(another_life_a_gap_and_a_term_above_the_ballot_are_refused),
-          T(a_replaced_tail_reaches_view_through_the_same_queue))
+          T(a_replaced_tail_reaches_view_through_the_same_queue),
+          T(a_log_cut_at_a_commit_is_noticed_at_once))
