@@ -49,7 +49,10 @@ static void go_back(struct raft *raft, struct catchup *catchup)
 
 static void start_over(struct raft *raft, struct catchup *catchup)
 {
-    *catchup = (struct catchup){.running = true, .complained = catchup->complained};
+    *catchup = (struct catchup){.running = true,
+                                .complained = catchup->complained,
+                                .state_only = catchup->state_only,
+                                .least_index = catchup->least_index};
     go_back(raft, catchup);
 }
 
@@ -59,10 +62,21 @@ void catchup_begin(struct raft *raft, uint32_t slot, const char *why)
     if (peer->catchup.running)
         return;
     peers_forget_fetch(peer);
-    peer->catchup.complained = false;
+    peer->catchup = (struct catchup){0};
     start_over(raft, &peer->catchup);
     raft->counters.catchups++;
     state_complain(raft, "the peer at %s gets a snapshot: %s", peer->endpoint, why);
+}
+
+/* The commit index is that of the whole cluster once an entry of the own term is committed. */
+void catchup_state(struct raft *raft, uint32_t slot)
+{
+    struct catchup *catchup = &raft->peers.at[slot].catchup;
+    if (catchup->running || raft->commit < raft->term_first)
+        return;
+    catchup_begin(raft, slot, "it has lost its state");
+    catchup->state_only = true;
+    catchup->least_index = raft->commit;
 }
 
 bool catchup_is_cheaper(const struct raft *raft, const struct peer *peer)
@@ -105,6 +119,7 @@ static void ask_slice(struct raft *raft, uint32_t slot, struct catchup *catchup)
     message->snapshot_read.id = SPAN(catchup->id, catchup->size > 0 ? HASH_SIZE : 0);
     message->snapshot_read.offset = catchup->asked;
     message->snapshot_read.bytes = CATCHUP_SLICE_BYTES;
+    message->snapshot_read.least_index = catchup->least_index;
     if (catchup->due_ms == 0)
         catchup->due_ms = raft->now_ms + CATCHUP_RETRY_MS;
     catchup->asked += CATCHUP_SLICE_BYTES;
@@ -312,7 +327,8 @@ void catchup_snapshot(struct raft *raft, const struct raft_input *in)
     note_sender(raft, in);
     if (!state_settled(raft))
         return; /* storage must know the term first; the slice comes again */
-    if (slice->index <= raft->commit) { /* I16: it is here already */
+    uint64_t here = raft->state_lost ? raft->applied : raft->commit;
+    if (slice->index <= here) { /* I16: it is here already */
         raft->incoming_size = 0;
         answer(raft, slice->id, slice->size)->installed = true;
         return;

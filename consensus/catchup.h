@@ -27,6 +27,9 @@ raft_rule catchup_written;  /* SNAPSHOT_WRITTEN, at who does not lead */
 /* The peer gets a snapshot from now on, unless it does already. */
 void catchup_begin(struct raft *raft, uint32_t slot, const char *why);
 
+/* The peer has lost its state, and nothing else: entries and acknowledgements go on. */
+void catchup_state(struct raft *raft, uint32_t slot);
+
 /* True if a snapshot is the cheaper way: it lacks more than a segment, and more than half. */
 bool catchup_is_cheaper(const struct raft *raft, const struct peer *peer);
 

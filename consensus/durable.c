@@ -91,6 +91,8 @@ static void finish_load(struct raft *raft)
     bytes_close(&raft->load_tail);
     raft->emitted = raft->stored = raft->log.last;
     raft->commit = raft->applied = raft->load_applied;
+    if (raft->state_lost) /* the entry itself is cut, and nobody would apply it */
+        raft->commit_emitted = raft->commit;
     if (raft->leader_commit < raft->commit)
         raft->leader_commit = raft->commit;
     load_configs(raft);
@@ -145,6 +147,7 @@ void durable_loaded(struct raft *raft, const struct raft_input *in)
     raft->load_applied = loaded->applied_index;
     raft->first_index = loaded->first_index;
     raft->incoming_size = 0;
+    raft->state_lost = loaded->state_lost;
     bool has_tail = loaded->tail.size >= ENTRY_HEADER_SIZE;
     uint64_t base = has_tail ? entry_index_of(loaded->tail) - 1 : loaded->last_index;
     raft->load_lost = loaded->applied_index > loaded->last_index;

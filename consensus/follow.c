@@ -293,7 +293,8 @@ static void send_answer(struct raft *raft, bool ok)
     answer->round = raft->ack_round;
     answer->ok = ok;
     answer->wall_ns = raft->wall_ns;
-    answer->drained = raft->drained;
+    answer->drained = raft->drained || raft->state_lost;
+    answer->state_lost = raft->state_lost;
     if (ok) {
         answer->match_index = raft->verified < raft->stored ? raft->verified : raft->stored;
     } else {

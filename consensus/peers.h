@@ -23,6 +23,8 @@ struct catchup {
     uint8_t id[HASH_SIZE];
     uint64_t head, size;   /* bytes of the manifest, and of all; 0: not known yet */
     uint64_t index;        /* where it ends in the log */
+    bool state_only;       /* the peer has its log, which goes on meanwhile */
+    uint64_t least_index;  /* where it has to end at least: what the peer knows as committed */
     uint64_t taken, asked; /* the peer has all before it; storage was asked up to here */
     uint64_t attempt;      /* what is answered to an earlier one is void */
     uint64_t due_ms;       /* without news until then it goes back to `taken`; 0: none due */

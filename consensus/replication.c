@@ -176,6 +176,8 @@ void replication_appended(struct raft *raft, const struct raft_input *in)
         take_match(raft, peer, answer);
     else
         take_refusal(raft, peer, answer);
+    if (answer->state_lost)
+        catchup_state(raft, in->slot);
     readindex_acked(raft, peer, answer->round);
     raft->dirty = true;
 }
@@ -358,8 +360,9 @@ static void flush_peer(struct raft *raft, uint32_t slot)
     uint64_t prev_term = 0, last;
     if (catchup_is_cheaper(raft, peer))
         catchup_begin(raft, slot, "it lacks most of the log");
-    if (peer->catchup.running || !previous_term(raft, peer, &prev_term)) {
-        if (!peer->catchup.running && peer->fetch_ticket == 0)
+    bool waits = peer->catchup.running && !peer->catchup.state_only;
+    if (waits || !previous_term(raft, peer, &prev_term)) {
+        if (!waits && peer->fetch_ticket == 0)
             ask_older(raft, peer, peer->next - 1);
         beat_only(raft, slot);
         return;

@@ -234,7 +234,8 @@ uint64_t state_chance(struct raft *raft, uint64_t below)
 
 bool state_drained(const struct raft *raft)
 {
-    return raft->drained && members_count(state_members(raft), MEMBER_VOTER) > 1;
+    return (raft->drained || raft->state_lost) &&
+           members_count(state_members(raft), MEMBER_VOTER) > 1;
 }
 
 void state_restart_election(struct raft *raft)

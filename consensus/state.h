@@ -128,9 +128,10 @@ struct raft {
     /* storage conversation */
     bool load_asked;
     uint64_t life, incarnation, load_due_ms;
-    bool may_vote;  /* false: storage drew a new incarnation, because the old one is not trusted */
-    bool load_lost; /* it told more as applied than its log holds */
-    bool barred;    /* what is on disk contradicts itself: promises nothing (I18) */
+    bool may_vote;   /* false: storage drew a new incarnation, because the old one is not trusted */
+    bool state_lost; /* it has log and ballot, and waits for a snapshot of the state */
+    bool load_lost;  /* it told more as applied than its log holds */
+    bool barred;     /* what is on disk contradicts itself: promises nothing (I18) */
     enum raft_disk disk; /* what storage said last */
     uint64_t ticket;     /* of BALLOT, STORE, FETCH: one sequence */
     struct bytes load_tail, load_configs;

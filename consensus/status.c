@@ -138,6 +138,8 @@ static void describe(const struct raft *raft, char *text, size_t size)
     else if (raft->role == ROLE_LEADER && raft->commit < raft->term_first)
         snprintf(text, size, "a majority of %u voters to store the first entry of the term",
                  voters);
+    else if (raft->state_lost && raft->incoming_size == 0)
+        snprintf(text, size, "a snapshot of the leader: the state of this node is lost");
     else if (raft->role == ROLE_FOLLOWER && raft->incoming_size > 0)
         snprintf(text, size, "the leader's snapshot: %llu %% of %llu MB are here",
                  (unsigned long long)(100 * raft->incoming_offset / raft->incoming_size),

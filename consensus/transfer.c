@@ -194,7 +194,8 @@ void transfer_timeout_now(struct raft *raft, const struct raft_input *in)
     if (raft->log.last != message->timeout_now.last_index ||
         raftlog_last_term(&raft->log) != message->timeout_now.last_term)
         return;
-    if (!state_votes(raft) || raft->drained || !state_settled(raft) || durable_stalls(raft))
+    if (!state_votes(raft) || raft->drained || raft->state_lost || !state_settled(raft) ||
+        durable_stalls(raft))
         return;
     raft->transfer_term = raft->term + 1;
     election_campaign(raft);

@@ -51,4 +51,5 @@ void batch_loaded(const struct storage_room *room, const struct journal *journal
     loaded->applied_index = journal->applied;
     loaded->configs = bytes_span(configs);
     loaded->tail = bytes_span(tail);
+    loaded->state_lost = room->found->state_lost;
 }

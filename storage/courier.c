@@ -66,9 +66,13 @@ enum err courier_read(struct courier *courier, uint32_t neighbour,
     struct artefact *artefact = NULL;
     uint8_t hash[HASH_SIZE];
     const struct shelf *shelf = courier->desk.shelf;
+    const struct late *late = courier->desk.late;
     const struct snapshot_place place = {shelf->applied,
-                                         shelf->count > 0 ? shelf->parts[0]->first : 0};
-    enum err err = snapshot_ask(&courier->snapshot, ask->id, &place, now_ms, &artefact);
+                                         shelf->count > 0 ? shelf->parts[0]->first : 0,
+                                         late->written, ask->least_index};
+    enum err err = late->lost
+                       ? ERR_NOT_READY
+                       : snapshot_ask(&courier->snapshot, ask->id, &place, now_ms, &artefact);
     if (err == ERR_NONE)
         err = fill_part(courier, artefact, ask, part, hash);
     part->ticket = ask->ticket;

@@ -2,6 +2,7 @@
 #include "storage/generation.h"
 
 #include "common/log.h"
+#include "storage/doubt.h"
 #include "storage/store.h"
 
 #include <dirent.h>
@@ -57,7 +58,8 @@ static enum err remove_tree(const char *path, int depth)
 /* The state before the log: a log without a state is only slow to start. */
 static enum err remove_first_generation(const char *data_dir)
 {
-    static const char *const names[] = {"state.db-wal", "state.db-shm", "state.db", "log"};
+    static const char *const names[] = {"state.db-wal", "state.db-shm", "state.db",
+                                        "state.db" DOUBT_SUFFIX, "log"};
     char path[PATH_BYTES_MAX];
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         snprintf(path, sizeof path, "%s/%s", data_dir, names[i]);

@@ -73,6 +73,8 @@ static enum err work(struct keeper *keeper, bool *worked)
 {
     uint64_t now_ms = keeper->loop.now_ms;
     *worked = true;
+    if (keeper->late.lost)
+        return courier_work(&keeper->courier, now_ms, worked);
     if (late_flush_due(&keeper->late, now_ms))
         return write_now(keeper);
     if (upkeep_wants_checkpoint(&keeper->shelf, &keeper->late, now_ms))
@@ -255,6 +257,8 @@ static enum err on_may_cut(void *owner, uint32_t neighbour, const struct message
 {
     struct keeper *keeper = owner;
     TRY(take_all(keeper));
+    if (keeper->late.lost)
+        return ERR_NONE;
     cutter_answer(&keeper->shelf, &keeper->late.flush.at, message, &keeper->link, neighbour);
     return ERR_NONE;
 }
@@ -262,6 +266,8 @@ static enum err on_may_cut(void *owner, uint32_t neighbour, const struct message
 static enum err on_mend(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct keeper *keeper = owner;
+    if (keeper->late.lost)
+        return ERR_NONE; /* the snapshot has what is damaged, too */
     enum err err = upkeep_mend(&keeper->upkeep, &keeper->shelf, clock_now_ms(), message,
                                &keeper->link, neighbour);
     if (err != ERR_NONE)
@@ -333,7 +339,8 @@ static enum err keeper_open(struct keeper *keeper, struct link_rules *rules)
     TRY(late_open(&keeper->late, &keeper->shelf, storage_home(room), room->found));
     const struct courier_desk desk = {room, &keeper->link, &keeper->late, &keeper->shelf};
     TRY(courier_open(&keeper->courier, &desk));
-    say_written(keeper); /* view waits for it */
+    if (!keeper->late.lost)
+        say_written(keeper); /* view waits for it */
     say(&room->rooms->journal, ROOM_DURABLE, keeper->late.durable, 0);
     TRY(service_ipc(room->base, "keeper.ipc", endpoint));
     TRY(link_bind(&keeper->link, &keeper->loop, room->base->context, endpoint, rules, keeper));
@@ -345,7 +352,7 @@ static enum err keeper_open(struct keeper *keeper, struct link_rules *rules)
 /* The last words: what was applied is written, and durable where nobody is in the way. */
 static int finish(struct keeper *keeper, int code)
 {
-    if (code != EXIT_DONE)
+    if (code != EXIT_DONE || keeper->late.lost)
         return code;
     enum err err = late_flush(&keeper->late, &keeper->shelf, clock_now_ms());
     if (err == ERR_NONE)

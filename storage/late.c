@@ -28,14 +28,16 @@ static enum err open_both(struct late *late, struct shelf *shelf, const char *pa
     return rebuild_shelf(shelf, &late->state, mark);
 }
 
-/* A state that is damaged, or disagrees with the log, goes: the log makes it anew. That
- * is possible as long as nothing was cut. */
+/* A state that is damaged, or disagrees with the log, goes: the log makes it anew. If that was cut,
+ * the next start does without one, and waits for a snapshot. */
 static enum err make_anew(struct late *late, struct shelf *shelf, const char *home,
                           const char *path, const struct storage_found *found,
                           struct apply_mark *mark)
 {
-    if (found->first_index > 1)
-        return ERR_CORRUPT;
+    if (found->first_index > 1) {
+        TRY(doubt_state(path));
+        return ERR_IO;
+    }
     log_warn("state_made_anew", kv_text("path", path));
     state_close(&late->state);
     shelf_close(shelf);
@@ -52,6 +54,11 @@ enum err late_open(struct late *late, struct shelf *shelf, const char *home,
     struct apply_mark mark = apply_begin();
     if (snprintf(path, sizeof path, "%s/state.db", home) >= PATH_MAX)
         return ERR_CONFIG;
+    if (found->state_lost) {
+        late->lost = true;
+        late->written = late->durable = found->applied_index;
+        return shelf_open(shelf, found);
+    }
     enum err err = open_both(late, shelf, path, found, &mark);
     if (err == ERR_CORRUPT)
         err = make_anew(late, shelf, home, path, found, &mark);

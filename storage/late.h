@@ -11,6 +11,7 @@
 enum { LATE_CHECKPOINT_MS = 30000, LATE_RETRY_MS = 100 };
 
 struct late {
+    bool lost; /* there is no state, and none can be made here: nothing is applied or read */
     struct state state;
     struct flush flush;
     uint64_t written, durable;          /* log indexes */
@@ -20,8 +21,8 @@ struct late {
     uint64_t flushes, checkpoints; /* counters */
 };
 
-/* Opens state.db, and the shelf on what recovery found; both agree when this returns.
- * ERR_CORRUPT: they do not, and cannot be made anew, because the log was cut. */
+/* Opens state.db, and the shelf on what recovery found; both agree when this returns, or the state
+ * is lost. ERR_IO: it is, but only now that is known: the next start will say so. */
 MUST_USE enum err late_open(struct late *late, struct shelf *shelf, const char *home,
                             const struct storage_found *found);
 void late_close(struct late *late);

@@ -207,16 +207,30 @@ static enum err set_old_aside(const char *path)
     return link(path, aside) == 0 || errno == ENOENT ? ERR_NONE : ERR_IO;
 }
 
-static enum err replace(struct mender *mender, struct shelf *shelf, struct shelf_part *part)
+static enum err put_in_place(struct mender *mender, struct shelf_part *part)
+{
+    shelf_rest(part);
+    TRY(set_old_aside(part->path));
+    return rename(mender->copy_path, part->path) == 0 ? ERR_NONE : ERR_IO;
+}
+
+/* The index was damaged as well: the next start makes it anew, of a segment that is whole. */
+static enum err drop_index(struct shelf_part *part)
+{
+    log_error("index_damaged", kv_text("path", part->path));
+    TRY(seal_remove(part->path)); /* and syncs the directory */
+    return ERR_IO;
+}
+
+static enum err replace(struct mender *mender, struct shelf_part *part)
 {
     struct tagindex index = {0};
-    enum err err = seal_load(part->path, &index);
-    if (err == ERR_NONE) {
-        shelf_rest(part);
-        err = set_old_aside(part->path);
-    }
-    if (err == ERR_NONE && rename(mender->copy_path, part->path) != 0)
-        err = ERR_IO;
+    enum err loaded = seal_load(part->path, &index), err = loaded;
+    bool lost = loaded == ERR_CORRUPT || loaded == ERR_NOT_FOUND;
+    if (loaded == ERR_NONE || lost)
+        err = put_in_place(mender, part);
+    if (err == ERR_NONE && lost)
+        err = drop_index(part);
     if (err == ERR_NONE) {
         memcpy(part->seal.file_hash, mender->seal.file_hash, HASH_SIZE);
         bytes_clear(&part->seal.bloom);
@@ -244,12 +258,7 @@ static enum err finish(struct mender *mender, struct shelf *shelf, struct shelf_
     TRY(seal_hash_step(&mender->file, mender->seal.file_hash, &done));
     if (!done)
         return ERR_NONE;
-    enum err err = replace(mender, shelf, part);
-    if (err == ERR_CORRUPT || err == ERR_NOT_FOUND) {
-        give_up(mender, now_ms, "its index is damaged, too");
-        return ERR_NONE;
-    }
-    TRY(err);
+    TRY(replace(mender, part));
     part->damaged = false;
     part->bytes = 0;
     mender->mended++;

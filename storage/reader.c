@@ -29,7 +29,12 @@ bool reader_read(struct reader *reader, uint32_t neighbour, const struct message
 {
     const struct query_tags tags = {first_use, newest_of, reader};
     struct message answer = {.type = MESSAGE_PAGE};
-    query_read(reader->shelf, &tags, read, &reader->buffers, &answer.page);
+    if (reader->late->lost) {
+        answer.page.ticket = read->ticket;
+        answer.page.error = SPAN_TEXT(err_name(ERR_BEHIND));
+    } else {
+        query_read(reader->shelf, &tags, read, &reader->buffers, &answer.page);
+    }
     link_tell(reader->link, neighbour, &answer);
     reader->reads++;
     reader->rows += answer.page.count;
@@ -77,7 +82,9 @@ bool reader_scan(struct reader *reader, uint32_t neighbour, const struct message
 {
     struct message answer = {.type = MESSAGE_KEYS_ARE};
     struct message_keys_are *are = &answer.keys_are;
-    enum err err = ask->exact ? find_key(reader, ask, are) : scan_keys(reader, ask, are);
+    enum err err = reader->late->lost ? ERR_BEHIND
+                   : ask->exact       ? find_key(reader, ask, are)
+                                      : scan_keys(reader, ask, are);
     if (err == ERR_NONE)
         are->rows = bytes_span(&reader->buffers.rows);
     else
@@ -95,6 +102,8 @@ enum err reader_tag_heads(struct reader *reader, uint32_t neighbour,
 {
     uint64_t heads[TEXTS_MAX];
     struct state_tag known;
+    if (reader->late->lost)
+        return ERR_NONE; /* nobody follows a node that says nothing of its head */
     for (uint32_t i = 0; i < ask->tags.count; i++) {
         TRY(flush_tag(&reader->late->flush, &reader->late->state, ask->tags.at[i], &known));
         heads[i] = known.last;

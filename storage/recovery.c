@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "storage/doubt.h"
 #include "storage/generation.h"
 #include "storage/inquiry.h"
 #include "storage/logrow.h"
@@ -120,23 +121,35 @@ static uint64_t first_index(const struct storage_found *found)
     return begun ? found->segments[0].first : found->last_index + 1;
 }
 
+/* What it was made of is cut: what is kept of the log goes on from there all the same. */
+static void lose_state(struct recovery *recovery)
+{
+    recovery->found.state_lost = true;
+    recovery->found.applied_index = first_index(&recovery->found) - 1;
+    log_error("state_lost", kv_u64("first_index", first_index(&recovery->found)),
+              kv_text("advice", "the leader sends a snapshot; if no node has its state, restore"));
+}
+
 static enum err check_state(struct inquiry *inquiry)
 {
     struct recovery *recovery = inquiry->recovery;
     char *path = path_in(recovery->home, "state.db");
-    struct apply_mark mark;
-    bool readable = state_look(path, &mark);
-    enum err err = ERR_NONE;
+    struct apply_mark mark = apply_begin();
+    enum err looked = state_look(path, &mark), err = ERR_NONE;
     /* Files go only after the cut is durable in the state. */
-    if (readable && first_index(&recovery->found) > mark.keep_index &&
+    if (looked == ERR_NONE && first_index(&recovery->found) > mark.keep_index &&
         first_index(&recovery->found) > 1)
         inquiry_blame(inquiry, "the log begins behind what was cut");
     if (mark.index > recovery->found.last_index) {
         inquiry_blame(inquiry, "the state is ahead of the log");
         err = state_remove(path); /* the log rebuilds it once it is whole again */
         mark.index = 0;
+        looked = ERR_NOT_FOUND;
     }
     recovery->found.applied_index = mark.index;
+    bool lost = looked == ERR_NOT_FOUND || looked == ERR_CORRUPT || doubt_is_there(path);
+    if (lost && first_index(&recovery->found) > 1)
+        lose_state(recovery);
     bytes_free(path);
     return err;
 }

@@ -332,6 +332,8 @@ static bool is_fresh(const struct snapshot *snapshot, const struct snapshot_plac
                      uint64_t now_ms)
 {
     uint64_t index = snapshot->ready.manifest.index;
+    if (index < place->least_index)
+        return false;
     return index >= place->first_index && (place->applied < index + SNAPSHOT_LAG_MAX ||
                                            now_ms < snapshot->used_ms + SNAPSHOT_IN_USE_MS);
 }
@@ -339,6 +341,16 @@ static bool is_fresh(const struct snapshot *snapshot, const struct snapshot_plac
 static bool is_wanted(const struct snapshot *snapshot, struct span id)
 {
     return id.size == 0 || span_equal(id, SPAN(snapshot->ready.id, HASH_SIZE));
+}
+
+/* Another one would end too early as well, or somebody still reads the one that does. */
+static bool must_wait(const struct snapshot *snapshot, const struct snapshot_place *place,
+                      uint64_t now_ms)
+{
+    uint64_t index = snapshot->ready.manifest.index;
+    return place->written < place->least_index ||
+           (snapshot->phase == SNAPSHOT_READY && index < place->least_index &&
+            index >= place->first_index && now_ms < snapshot->used_ms + SNAPSHOT_IN_USE_MS);
 }
 
 enum err snapshot_ask(struct snapshot *snapshot, struct span id, const struct snapshot_place *place,
@@ -352,6 +364,8 @@ enum err snapshot_ask(struct snapshot *snapshot, struct span id, const struct sn
     }
     if (id.size > 0)
         return ERR_NOT_FOUND;
+    if (must_wait(snapshot, place, now_ms))
+        return ERR_NOT_READY;
     if (snapshot->phase == SNAPSHOT_NONE && now_ms < snapshot->not_before_ms)
         return snapshot->failed;
     if (there)

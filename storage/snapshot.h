@@ -59,9 +59,10 @@ bool snapshot_due(const struct snapshot *snapshot, uint64_t now_ms);
 MUST_USE enum err snapshot_step(struct snapshot *snapshot, struct late *late, struct shelf *shelf,
                                 uint64_t now_ms);
 
-/* Where the state is, and the first entry of the kept log. */
+/* Where the state is, in memory and on disk, the first entry of the kept log, and where the
+ * snapshot has to end at least. */
 struct snapshot_place {
-    uint64_t applied, first_index;
+    uint64_t applied, first_index, written, least_index;
 };
 
 /* Lends the snapshot `id`, or with an empty id the present one; begins to make it where there is

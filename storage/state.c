@@ -227,12 +227,17 @@ enum err state_remove(const char *path)
     return ERR_NONE;
 }
 
-bool state_look(const char *path, struct apply_mark *mark)
+enum err state_look(const char *path, struct apply_mark *mark)
 {
     SCOPED(state) state = {0};
     *mark = apply_begin();
-    return access(path, F_OK) == 0 && state_open_reader(&state, path) == ERR_NONE &&
-           state_mark(&state, mark) == ERR_NONE;
+    if (access(path, F_OK) != 0)
+        return ERR_NOT_FOUND;
+    TRY(state_open_reader(&state, path));
+    enum err err = state_mark(&state, mark);
+    if (err != ERR_NONE)
+        *mark = apply_begin();
+    return err;
 }
 
 enum err state_mark(struct state *state, struct apply_mark *mark)

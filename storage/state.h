@@ -34,9 +34,9 @@ void state_close(struct state *state);
 /* Removes the file with its -wal and -shm: it is to be rebuilt from the log. */
 MUST_USE enum err state_remove(const char *path);
 
-/* Where the state in the file at `path` stands; false: there is none, or it cannot be read, and
- * *mark is that of an empty log. */
-bool state_look(const char *path, struct apply_mark *mark);
+/* Where the state in the file at `path` stands; with any error that of an empty log.
+ * ERR_NOT_FOUND: there is no file.  Others: state_open. */
+MUST_USE enum err state_look(const char *path, struct apply_mark *mark);
 
 /* Where the state stands; that of apply_begin in a fresh file. ERR_CORRUPT. ERR_VERSION: a feature
  * level above what this version knows was switched on. */

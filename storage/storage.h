@@ -33,6 +33,7 @@ struct storage_found {
     uint64_t incarnation;
     uint64_t first_index, last_index; /* of the log; 1 and 0 if it is empty */
     uint64_t applied_index;           /* durable in state.db; never above last_index */
+    bool state_lost;                  /* the log cannot make it anew: its beginning is cut */
     bool may_vote;                    /* false: damaged, copied or restored (I18) */
     const char *damage;               /* why, in words; NULL */
 };

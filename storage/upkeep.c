@@ -13,9 +13,9 @@ void upkeep_close(struct upkeep *upkeep)
     mender_close(&upkeep->mender);
 }
 
-/* A sealed file is mended beside those who read it. What is still written, and the state, are
- * judged by a start: it cuts the log before the damage and becomes another incarnation (I18), or
- * makes the state anew. */
+/* A sealed file is mended beside those who read it. The rest is judged by a start: it makes an
+ * index anew, or the state; where the damage is in what is still written, it cuts the log before it
+ * and becomes another incarnation (I18). */
 static enum err judge(enum scrub_finding finding, struct shelf_part *part, struct late *late)
 {
     switch (finding) {
@@ -25,7 +25,8 @@ static enum err judge(enum scrub_finding finding, struct shelf_part *part, struc
         return ERR_NONE;
     case SCRUB_INDEX:
         log_error("index_damaged", kv_text("path", part->path));
-        return ERR_NONE;
+        TRY(seal_remove(part->path)); /* its segment was read just before, and is whole */
+        return ERR_IO;
     case SCRUB_LOG:
         log_error("log_damaged", kv_text("path", part->path), kv_u64("first", part->first));
         return ERR_IO;

@@ -219,6 +219,8 @@ static enum err on_item(struct view *view, const struct room_item *item)
 {
     switch (item->kind) {
     case ROOM_ENTRIES:
+        if (view->room->found->state_lost)
+            return ERR_NONE; /* another life will apply them */
         return backlog_store(&view->backlog, item->records, item->first);
     case ROOM_WRITTEN:
         return on_written(view, item);
@@ -236,13 +238,12 @@ static uint32_t drain_queue(void *owner)
     struct view *view = owner;
     uint32_t found = 0;
     struct room_item *item;
-    for (uint32_t i = 0; i < DRAIN_ITEMS && (item = queue_pop(&view->room->rooms->view)); i++) {
+    for (; found < DRAIN_ITEMS && (item = queue_pop(&view->room->rooms->view)); found++) {
         enum err err = on_item(view, item);
         room_item_free(item);
-        found++;
         if (err != ERR_NONE) {
             stop(view, "view_failed", err);
-            break;
+            return found + 1;
         }
     }
     return found;

@@ -103,6 +103,25 @@ def wait_kept(nodes):
             counters.get("written_index", 0) >= index for counters, index in zip(indexes(), applied)), every=0.05)
 
 
+def check_heals_without_state(cluster, node, first):
+    """Its state is gone, and so is the log that made it: the node keeps its vote, and gets the leader's."""
+    node.kill()
+    home = os.path.join(node.dir, "data")
+    for name in os.listdir(home):
+        if name.startswith("state.db"):
+            os.unlink(os.path.join(home, name))
+    node.start()
+    wait_first_id(cluster.nodes, lambda now: now >= first, "the state of %s" % node.name)
+    leader = wait_leader(cluster.nodes)
+    last = put_until_done(leader.places()["api"], "with a state again")["id"]
+    wait_for("the same chain on all nodes", 20, lambda: len({
+        (state or {}).get("chain") for state in map(status, cluster.nodes)}) == 1 and status(node)["last_id"] >= last)
+    log = log_of(node)
+    check("event=state_lost" in log and "event=snapshot_installed" in log, "it was not healed by a snapshot")
+    check("directory_damaged" not in log, "it lost its vote")
+    check_truncated(node, first)
+
+
 def test_the_log_is_cut_at_the_same_id_everywhere(house):
     cluster = house.cluster()
     leader = wait_leader(cluster.nodes)
@@ -137,3 +156,4 @@ def test_the_log_is_cut_at_the_same_id_everywhere(house):
     for node in cluster.nodes:
         check_truncated(node, first)
     house.say("first id %d on all nodes; %s files left" % (first, [len(segments(node)) for node in cluster.nodes]))
+    check_heals_without_state(cluster, next(node for node in cluster.nodes if node is not leader), first)

@@ -29,7 +29,7 @@ $(OUT)/tests/rigs/shim.so: tests/rigs/shim.c
 # make fail-nth-quick         a sample
 .PHONY: fail-nth fail-nth-quick
 fail-nth: rig-build
-	@$(call RIGS,rig) /usr/bin/python3 tests/rigs/fail_nth.py --every $(or $(EVERY),1) $(if $(SEED),--seed $(SEED))
+	@$(call RIGS,rig) /usr/bin/python3 tests/rigs/fail_nth.py --every $(or $(EVERY),1) $(if $(SEED),--seed $(SEED)) $(FAIL_NTH)
 fail-nth-quick: rig-programs
 	@$(call RIGS,plain) /usr/bin/python3 tests/rigs/fail_nth.py --every 150 --quick
 

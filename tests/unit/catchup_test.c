@@ -270,6 +270,34 @@ TEST(who_lacks_little_gets_entries)
 
 /* Storage may offer a snapshot it made earlier, and the peer may be past it: sent for the saving,
  * it would be sent for ever. */
+/* It has its log, which goes on meanwhile: a majority may need its acknowledgements. */
+TEST(who_lost_its_state_gets_a_snapshot_and_entries)
+{
+    struct kit kit;
+    kit_lead(&kit);
+    kit_flush(&kit);
+    kit_stored(&kit, LIFE, 2);
+    kit_acknowledge(&kit, SLOT_2, 2);
+    kit_flush(&kit);
+    struct message lost = kit_from(&kit, SLOT_3, kit.raft->term, MESSAGE_APPENDED);
+    lost.appended.round = kit.raft->round;
+    lost.appended.ok = true;
+    lost.appended.match_index = 2;
+    lost.appended.drained = lost.appended.state_lost = true;
+    kit_peer(&kit, SLOT_3, &lost);
+    kit_flush(&kit);
+    struct message ask = first_read(&kit);
+    CHECK(ask.snapshot_read.id.size == 0);
+    CHECK(ask.snapshot_read.least_index == 2 && kit.raft->commit == 2);
+    kit_propose(&kit, 5, 10, ENTRY_DATA);
+    kit_flush(&kit);
+    const struct message *append = NULL;
+    for (uint32_t i = 0; (append = kit_out(&kit, MESSAGE_APPEND, i)) && append->peer.to != 3; i++)
+        ;
+    CHECK(append != NULL && append->append.entries.size > 0);
+    kit_close(&kit);
+}
+
 TEST(a_snapshot_that_brought_nothing_is_not_tried_again)
 {
     struct kit kit;
@@ -353,6 +381,55 @@ TEST(a_snapshot_behind_the_commit_is_not_taken)
     const struct message *taken = kit_out(&kit, MESSAGE_SNAPSHOT_TAKEN, 0);
     CHECK(taken != NULL && taken->snapshot_taken.installed);
     kit_close(&kit);
+}
+
+TEST(a_node_without_its_state_takes_a_snapshot_of_what_is_committed)
+{
+    struct kit kit;
+    kit_open(&kit);
+    kit.raft->commit = 1;
+    kit.raft->state_lost = true;
+    struct message slice = slice_of(&kit, 1, 1);
+    kit_peer(&kit, SLOT_2, &slice);
+    CHECK(kit_out(&kit, MESSAGE_SNAPSHOT_WRITE, 0) != NULL);
+    CHECK(state_drained(kit.raft)); /* somebody else shall lead */
+    struct message append = kit_append(&kit, SLOT_2, 1, SPAN(NULL, 0));
+    kit_peer(&kit, SLOT_2, &append);
+    kit_flush(&kit);
+    const struct message *answer = kit_out(&kit, MESSAGE_APPENDED, 0);
+    CHECK(answer != NULL && answer->appended.state_lost && answer->appended.drained);
+    kit_close(&kit);
+}
+
+/* The log begins at 3, and what was before is in no state: it was committed all the same. */
+TEST(a_log_without_its_beginning_and_without_a_state_is_loaded)
+{
+    struct kit kit = {0};
+    struct bytes note = {0}, configs = {0};
+    struct message loaded = {.type = MESSAGE_LOADED};
+    kit_make_members(&kit);
+    kit_open_core(&kit);
+    members_encode(&kit.members, &note);
+    kit_record(&configs, 1, 1, ENTRY_FOUNDING, bytes_span(&note), kit.hash);
+    kit_record(&kit.log, 3, 2, ENTRY_NOOP, (struct span){0}, kit.hash);
+    kit_record(&kit.log, 4, 2, ENTRY_NOOP, (struct span){0}, kit.hash);
+    loaded.loaded.life = LIFE;
+    loaded.loaded.incarnation = 11;
+    loaded.loaded.may_vote = loaded.loaded.state_lost = true;
+    loaded.loaded.term = 2;
+    loaded.loaded.first_index = 3;
+    loaded.loaded.last_index = 4;
+    loaded.loaded.applied_index = 2;
+    loaded.loaded.tail = bytes_span(&kit.log);
+    loaded.loaded.configs = bytes_span(&configs);
+    kit_tell(&kit, INPUT_LOADED, &loaded);
+    kit_flush(&kit);
+    CHECK(kit.raft->log.last == 4 && kit.raft->commit == 2);
+    CHECK(kit_out(&kit, MESSAGE_COMMIT, 0) == NULL); /* its term is not known here */
+    CHECK(kit.raft->role == ROLE_FOLLOWER && state_votes(kit.raft) && state_drained(kit.raft));
+    kit_close(&kit);
+    bytes_close(&note);
+    bytes_close(&configs);
 }
 
 TEST(the_term_is_on_disk_before_the_first_slice)
@@ -596,26 +673,26 @@ TEST(how_far_it_is_goes_to_the_leader_that_sends)
     kit_close(&kit);
 }
 
-TEST_MAIN(T(who_needs_what_was_cut_gets_a_snapshot_in_a_bounded_window),
-          T(a_receiver_that_has_some_of_it_gets_the_rest),
-          T(with_all_of_it_there_entries_go_on_behind_it),
-          T(what_was_not_installed_after_all_comes_again),
-          T(what_is_lost_is_sent_again_from_where_the_receiver_is),
-          T(progress_grows_but_for_a_damaged_file),
-          T(a_snapshot_that_is_gone_is_replaced_by_another),
-          T(while_it_is_made_it_is_asked_for_again), T(while_clients_write_it_travels_at_the_rate),
-          T(who_lacks_little_gets_entries), T(a_snapshot_that_brought_nothing_is_not_tried_again),
-          T(who_leads_no_more_sends_nothing_more),
-          T(a_slice_goes_to_storage_and_its_answer_to_the_leader),
-          T(a_snapshot_behind_the_commit_is_not_taken),
-          T(the_term_is_on_disk_before_the_first_slice), T(a_leader_of_the_past_has_no_say),
-          T(only_the_slice_that_was_asked_for_is_sent),
-          T(a_disk_that_cannot_give_it_is_complained_of_once),
-          T(only_the_peer_that_gets_it_says_how_far_it_is),
-          T(a_receiver_that_fails_holds_it_up_and_says_why),
-          T(a_snapshot_longer_than_the_log_is_followed_by_what_there_is),
-          T(one_that_waits_to_be_installed_is_asked_by_the_clock),
-          T(who_waits_for_the_rate_is_woken), T(who_gets_one_gets_no_second),
-          T(two_leaders_of_a_term_are_fatal_by_a_snapshot_too),
-          T(a_broken_slice_or_a_barred_directory_takes_nothing),
-          T(how_far_it_is_goes_to_the_leader_that_sends))
+TEST_MAIN(
+    T(who_needs_what_was_cut_gets_a_snapshot_in_a_bounded_window),
+    T(a_receiver_that_has_some_of_it_gets_the_rest),
+    T(with_all_of_it_there_entries_go_on_behind_it),
+    T(what_was_not_installed_after_all_comes_again),
+    T(what_is_lost_is_sent_again_from_where_the_receiver_is),
+    T(progress_grows_but_for_a_damaged_file), T(a_snapshot_that_is_gone_is_replaced_by_another),
+    T(while_it_is_made_it_is_asked_for_again), T(while_clients_write_it_travels_at_the_rate),
+    T(who_lacks_little_gets_entries), T(who_lost_its_state_gets_a_snapshot_and_entries),
+    T(a_log_without_its_beginning_and_without_a_state_is_loaded),
+    T(a_node_without_its_state_takes_a_snapshot_of_what_is_committed),
+    T(a_snapshot_that_brought_nothing_is_not_tried_again), T(who_leads_no_more_sends_nothing_more),
+    T(a_slice_goes_to_storage_and_its_answer_to_the_leader),
+    T(a_snapshot_behind_the_commit_is_not_taken), T(the_term_is_on_disk_before_the_first_slice),
+    T(a_leader_of_the_past_has_no_say), T(only_the_slice_that_was_asked_for_is_sent),
+    T(a_disk_that_cannot_give_it_is_complained_of_once),
+    T(only_the_peer_that_gets_it_says_how_far_it_is),
+    T(a_receiver_that_fails_holds_it_up_and_says_why),
+    T(a_snapshot_longer_than_the_log_is_followed_by_what_there_is),
+    T(one_that_waits_to_be_installed_is_asked_by_the_clock), T(who_waits_for_the_rate_is_woken),
+    T(who_gets_one_gets_no_second), T(two_leaders_of_a_term_are_fatal_by_a_snapshot_too),
+    T(a_broken_slice_or_a_barred_directory_takes_nothing),
+    T(how_far_it_is_goes_to_the_leader_that_sends))

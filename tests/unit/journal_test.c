@@ -429,6 +429,27 @@ TEST(a_beginning_that_is_lost_is_no_cut)
     check_damaged(bench);
 }
 
+/* After a cut the log cannot make a lost state anew: the node keeps log and vote, and says so. */
+TEST(a_state_that_is_lost_after_a_cut_costs_no_vote)
+{
+    struct bench *bench = bench_make();
+    append(bench, BIGS_A_FILE + 2, 1, BIG - ENTRY_HEADER_SIZE);
+    lose_first_file(bench);
+    bench_open(bench);
+    uint64_t first = bench->recovery.found.first_index;
+    CHECK(first > 1);
+    CHECK(bench->recovery.found.may_vote);
+    CHECK(bench->recovery.found.state_lost);
+    CHECK(bench->recovery.found.applied_index == first - 1); /* what was cut was committed */
+    CHECK(bench->journal.last_index == BIGS_A_FILE + 2);
+    bench_drop(bench);
+    bench = bench_make();
+    append(bench, 5, 1, 100);
+    bench_reopen(bench);
+    CHECK(!bench->recovery.found.state_lost); /* nothing was cut: the log makes it */
+    bench_drop(bench);
+}
+
 /* The node died after the file of a cut segment went, and before its index did. */
 TEST(an_index_without_its_segment_is_swept)
 {
@@ -532,8 +553,8 @@ TEST(a_sealed_file_that_cannot_be_read_keeps_its_place)
 TEST_MAIN(T(a_file_that_cannot_be_cut_is_given_up_as_a_whole),
           T(damage_in_any_file_that_is_not_sealed_is_found_by_a_start),
           T(a_sealed_file_that_cannot_be_read_keeps_its_place), T(the_log_may_begin_at_any_file),
-          T(a_beginning_that_is_lost_is_no_cut), T(an_index_without_its_segment_is_swept),
-          T(what_was_appended_is_there_after_a_restart),
+          T(a_beginning_that_is_lost_is_no_cut), T(a_state_that_is_lost_after_a_cut_costs_no_vote),
+          T(an_index_without_its_segment_is_swept), T(what_was_appended_is_there_after_a_restart),
           T(a_conflicting_tail_is_replaced_with_all_behind_it),
           T(the_same_entries_again_change_nothing), T(a_gap_is_refused),
           T(only_whole_records_that_follow_are_accepted), T(a_file_prepared_in_vain_is_no_hole),

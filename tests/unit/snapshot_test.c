@@ -241,6 +241,29 @@ TEST(a_snapshot_that_ends_before_the_kept_log_is_made_anew)
     CHECK(snapshot.phase == SNAPSHOT_STATE);
 }
 
+TEST(a_snapshot_ends_where_it_is_wanted_to_or_later)
+{
+    const uint64_t now = 1000000, idle = now - SNAPSHOT_IN_USE_MS;
+    const struct {
+        uint64_t least, used_ms;
+        enum err err;
+        bool stays;
+    } rows[] = {
+        {5000, idle, ERR_NONE, true},
+        {5001, idle, ERR_NOT_READY, false},
+        {5001, now - 1, ERR_NOT_READY, true}, /* its reader first */
+        {6001, idle, ERR_NOT_READY, true},    /* another one made now would be too old, too */
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct snapshot snapshot = {.phase = SNAPSHOT_READY, .used_ms = rows[i].used_ms};
+        const struct snapshot_place place = {6000, 1, 6000, rows[i].least};
+        struct artefact *ready = NULL;
+        snapshot.ready.manifest.index = 5000;
+        CHECK(snapshot_ask(&snapshot, SPAN(NULL, 0), &place, now, &ready) == rows[i].err);
+        CHECK((snapshot.phase == SNAPSHOT_READY) == rows[i].stays);
+    }
+}
+
 /* ---- manifest ------------------------------------------------------------------------------- */
 
 TEST(a_manifest_says_exactly_one_thing)
@@ -314,6 +337,7 @@ int main(void)
         T(a_snapshot_behind_the_state_is_not_installed),
         T(a_ballot_of_an_older_term_comes_first),
         T(a_snapshot_that_ends_before_the_kept_log_is_made_anew),
+        T(a_snapshot_ends_where_it_is_wanted_to_or_later),
         T(a_manifest_says_exactly_one_thing),
         T(a_manifest_leads_nowhere_else),
     };

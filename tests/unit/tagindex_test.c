@@ -201,9 +201,9 @@ static void replay_from_zero_equals_the_live_state(void **state)
     apply_close(&again.apply);
     flush_close(&again.flush);
     state_close(&again.state);
-    assert_true(state_look(live.state_path, &mark));
+    assert_int_equal(state_look(live.state_path, &mark), ERR_NONE);
     assert_int_equal(mark.index, live.apply.at.index);
-    assert_false(state_look("/nowhere/state.db", &mark));
+    assert_int_equal(state_look("/nowhere/state.db", &mark), ERR_NOT_FOUND);
     assert_int_equal(mark.index, 0);
     node_close(&live);
 }
