@@ -158,6 +158,10 @@ static inline void kit_turn(struct kit_house *house)
         room_item_free(item);
         while (house->handed + 1 < house->parts &&
                house->firsts[house->handed + 1] - 1 <= durable) {
+            if (house->writers[house->handed] == NULL) { /* sealed by a life before */
+                house->handed++;
+                continue;
+            }
             struct room_item *seal = bytes_zeroed(1, sizeof *seal);
             seal->kind = ROOM_SEAL;
             seal->segment = house->writers[house->handed];

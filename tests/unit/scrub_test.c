@@ -233,6 +233,32 @@ static void a_damaged_index_shows_nothing_wrong_and_is_made_anew(void **state)
     drop(&house, &kit);
 }
 
+static void a_file_that_is_damaged_with_its_index_is_mended_first(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit;
+    struct message last = {.type = MESSAGE_MEND};
+    char index[256];
+    furnish(&house, &kit);
+    kit_stop(&house);
+    snprintf(index, sizeof index, "%s.index", house.paths[1]);
+    assert_true(flip(house.paths[1], "change number 000700"));
+    assert_true(flip(index, "all"));
+    kit_start(&house);
+    assert_false(reads(&house, 700));
+    do
+        mend(&house, SPAN(NULL, 0));
+    while (mend_from == 0);
+    last.mend.entries = records_of(&kit, 700, 700);
+    assert_int_equal(link_send(&house.to_keeper, 0, &last), ERR_NONE);
+    wait_for_the_end(&house);
+    assert_true(is_there(house.paths[1], ".damaged"));
+    expect_index_again(&house, index);
+    assert_true(reads(&house, 700));
+    kit_stop(&house);
+    drop(&house, &kit);
+}
+
 static void damage_in_the_part_that_is_written_ends_the_process(void **state)
 {
     struct kit_house house;
@@ -289,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_damaged_row_of_a_sealed_file_is_given_by_another_server),
         cmocka_unit_test(a_file_without_a_header_is_given_as_a_whole),
         cmocka_unit_test(a_damaged_index_shows_nothing_wrong_and_is_made_anew),
+        cmocka_unit_test(a_file_that_is_damaged_with_its_index_is_mended_first),
         cmocka_unit_test(damage_in_the_part_that_is_written_ends_the_process),
         cmocka_unit_test(a_damaged_state_is_made_anew_by_the_next_start),
     };
