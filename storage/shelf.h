@@ -12,7 +12,7 @@
 #include "storage/segment.h"
 #include "storage/storage.h"
 
-enum { SHELF_INDEXES_MAX = 32, SHELF_READERS_MAX = 32 };
+enum { SHELF_INDEXES_MAX = 128, SHELF_READERS_MAX = 128 };
 
 struct shelf_part {
     char *path;

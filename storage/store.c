@@ -15,6 +15,7 @@ enum {
     VALUE_BYTES_MAX = 32 << 20,
     SQL_BYTES_MAX = 16 << 10,
     READER_CACHE_KIB = 2048,
+    SEALED_CACHE_KIB = 256, /* there are many of them, and the kernel keeps the same pages */
     READER_BUSY_MS = 1000,
     PATH_BYTES_MAX = 4096,
 };
@@ -108,14 +109,14 @@ static enum err set_writer(struct store *store)
     return set_number(store, "wal_autocheckpoint", schema->checkpoint_pages);
 }
 
-static enum err set_reader(struct store *store)
+static enum err set_reader(struct store *store, int64_t cache_kib)
 {
     static const struct pragma pragmas[] = {
         {"PRAGMA query_only = ON", "PRAGMA query_only", "1"},
         {"PRAGMA wal_autocheckpoint = 0", "PRAGMA wal_autocheckpoint", "0"},
     };
     TRY(demand_all(store, pragmas, COUNT_OF(pragmas)));
-    return set_number(store, "cache_size", -(int64_t)READER_CACHE_KIB);
+    return set_number(store, "cache_size", -cache_kib);
 }
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -200,13 +201,13 @@ static enum err sealed_name(const char *path, char name[PATH_BYTES_MAX])
     return *path == '\0' ? ERR_NONE : ERR_CONFIG;
 }
 
-static enum err finish_reader(struct store *store)
+static enum err finish_reader(struct store *store, int64_t cache_kib)
 {
     TRY(store_check(store, sqlite3_busy_timeout(store->db, READER_BUSY_MS)));
     TRY(store_check(store,
                     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL)));
     TRY(set_common(store));
-    TRY(set_reader(store));
+    TRY(set_reader(store, cache_kib));
     return schema_check(store->db, store->schema);
 }
 
@@ -228,7 +229,7 @@ enum err store_open(struct store *store, const char *path, const struct schema *
 enum err store_open_reader(struct store *store, const char *path, const struct schema *schema)
 {
     TRY(open_file(store, path, path, SQLITE_OPEN_READONLY, schema));
-    return finish_reader(store);
+    return finish_reader(store, READER_CACHE_KIB);
 }
 
 enum err store_open_sealed(struct store *store, const char *path, const struct schema *schema)
@@ -236,7 +237,7 @@ enum err store_open_sealed(struct store *store, const char *path, const struct s
     char name[PATH_BYTES_MAX];
     TRY(sealed_name(path, name));
     TRY(open_file(store, name, path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, schema));
-    return finish_reader(store);
+    return finish_reader(store, SEALED_CACHE_KIB);
 }
 
 void store_close(struct store *store)

@@ -52,3 +52,9 @@ bench-pairs: all $(OUT)/tests/bench/fanout_bench
 .PHONY: bench-growth
 bench-growth: all
 	@/usr/bin/python3 tests/bench/growth.py $(or $(GROWTH),100000 10000000)
+
+# make bench              all of these as one table: N=1000000 for a smaller log, ROWS=seal for some rows
+.PHONY: bench
+bench: all $(OUT)/tests/bench/core_bench $(OUT)/tests/bench/journal_bench $(OUT)/tests/bench/rooms_bench \
+		$(OUT)/tests/bench/query_bench $(OUT)/tests/bench/fanout_bench
+	@/usr/bin/python3 tests/bench/all.py $(OUT) 100000 $(or $(N),10000000) $(ROWS)

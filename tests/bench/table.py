@@ -120,8 +120,8 @@ def is_level(first, other):
 
 
 def moment(node, event):
-    """When a node said so last, and its words."""
-    line = [line for line in harness.log_of(node).splitlines() if "event=%s " % event in line][-1]
+    """When a node said so first, and its words."""
+    line = [line for line in harness.log_of(node).splitlines() if "event=%s " % event in line][0]
     at = datetime.datetime.strptime(line.split()[0], "%Y-%m-%dT%H:%M:%S.%fZ").timestamp()
     return at, dict(word.split("=", 1) for word in line.split() if "=" in word)
 
