@@ -13,6 +13,7 @@
 #include "consensus/mending.h"
 #include "consensus/report.h"
 #include "consensus/setup.h"
+#include "consensus/tracefile.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@ struct consensus {
     struct handover handover;
     struct claims claims;
     struct mending mending;
+    struct tracefile trace;
 };
 
 /* ---- outputs --------------------------------------------------------------------------------- */
@@ -78,7 +80,11 @@ static void feed(struct consensus *self, struct raft_input input)
     if (ask)
         self->wall_asked_ms = input.now_ms;
     input.wall_error_ns = self->wall_error_ns;
+    if (self->trace.fd > 0)
+        tracefile_begin(&self->trace);
     raft_step(self->raft, &input, &self->outputs);
+    if (self->trace.fd > 0)
+        tracefile_end(&self->trace, self->raft, &input, &self->outputs);
     contacts_connect(&self->contacts, self->raft, &self->peers);
     for (uint32_t i = 0; i < self->outputs.count; i++)
         perform(self, &self->outputs.at[i]);
@@ -113,7 +119,6 @@ static void on_front_down(void *owner, uint32_t neighbour)
     handover_forget(&self->handover, neighbour);
 }
 
-/* An ask of the api that is an input of the core. */
 /* An ask of the api is an input of the core. */
 static enum err on_front(void *owner, uint32_t neighbour, const struct message *message)
 {
@@ -263,6 +268,8 @@ static enum err consensus_open(void *owner)
     TRY(keys_open(&self->keys, base->data));
     TRY(setup_settle(&self->setup, self->keys.public_key));
     TRY(setup_open_core((struct setup_head *)self, &self->keys, &self->raft));
+    if (self->setup.trace != NULL)
+        TRY(tracefile_open(&self->trace, self->setup.trace, self->keys.node_id, base->life));
     TRY(peerlink_open(&self->peers, &base->loop, base->context, &self->keys, self->setup.listen,
                       &peer_rules, self));
     contacts_connect(&self->contacts, self->raft, &self->peers);
@@ -289,6 +296,7 @@ static void consensus_close(void *owner)
     link_close(&self->front);
     disk_close(&self->disk);
     peerlink_close(&self->peers);
+    tracefile_close(&self->trace);
     raft_outputs_close(&self->outputs);
     raft_close(&self->raft);
     keys_close(&self->keys);

@@ -28,6 +28,8 @@ const struct option setup_options[] = {
            "MB/s for a server that catches up, while clients write; 0: no limit"),
     OPTION(catchup_entries, OPTION_U64, "131072", 1, UINT64_MAX,
            "who lacks more entries, and most of the log, gets a snapshot"),
+    OPTION(trace, OPTION_TEXT, NULL, 0, 0,
+           "folder for a file with a line of JSON for each step of the core (docs/testing.md)"),
     OPTION(found, OPTION_U64, "0", 0, UINT32_MAX, "set by the supervisor for --init"),
     OPTION(probe, OPTION_FLAG, "no", 0, 0, "set by the supervisor: only look, and end"),
     OPTION_END,

@@ -10,9 +10,10 @@ struct setup {
     const char *listen, *advertise;
     struct option_list members;
     uint64_t expect, heartbeat_ms, election_min_ms, election_max_ms, catchup_rate, catchup_entries;
-    uint64_t found; /* pid of the supervisor that founds a cluster of one; 0: none does */
-    bool probe;     /* only look whether a listed member answers */
-    bool announced; /* the founding, to the supervisor */
+    uint64_t found;    /* pid of the supervisor that founds a cluster of one; 0: none does */
+    const char *trace; /* folder of the trace; NULL: none */
+    bool probe;        /* only look whether a listed member answers */
+    bool announced;    /* the founding, to the supervisor */
     char own[RAFT_ENDPOINT_MAX];
 };
 

@@ -1,7 +1,7 @@
 /* state.h - what a member knows: the struct that the files of the core share, and the
  * few steps all of them need (emitting, the ballot, the active configuration).
  *
- * Only the files of the core (those that define a raft_rule, status.c and state.c)
+ * Only the files of the core (those that define a raft_rule, status.c, trace.c and state.c)
  * and the tests of the core include it; the shell knows raft.h alone. */
 #ifndef CONSENSUS_STATE_H
 #define CONSENSUS_STATE_H

@@ -81,6 +81,7 @@ void node_step(struct world *world, uint32_t at, struct raft_input in)
     uint64_t before = node->raft->log.last;
     raft_step(node->raft, &in, &node->outputs);
     world->steps++;
+    lines_step(world, at, &in);
     reads_check_stamps(world, at, before);
     bool dies = false;
     for (uint32_t i = 0; i < node->outputs.count && !dies; i++) {

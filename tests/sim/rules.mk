@@ -1,4 +1,5 @@
 # make sim SEED=n     one run, byte for byte the same each time, with its options and transitions
+#                     TRACE=file: each step of each core, for tests/trace/check.py
 # make sim SEEDS=n    n runs and the summary; FROM=n the first, JOBS=n processes
 # The simulator runs the core under the sanitizers; SIM_VARIANT=plain is faster.
 SIM_VARIANT ?= san
@@ -13,7 +14,7 @@ $(OUT)/tests/sim/sim: $(SIM_OBJECTS) $(SIM_CORE)
 .PHONY: sim
 sim:
 	@$(MAKE) --no-print-directory -s VARIANT=$(SIM_VARIANT) build/$(SIM_VARIANT)/tests/sim/sim
-	@build/$(SIM_VARIANT)/tests/sim/sim $(if $(SEED),--seed $(SEED),--jobs $(or $(JOBS),2) --from $(or $(FROM),1) \
+	@build/$(SIM_VARIANT)/tests/sim/sim $(if $(TRACE),--trace $(TRACE)) $(if $(SEED),--seed $(SEED),--jobs $(or $(JOBS),2) --from $(or $(FROM),1) \
 		--seeds $(or $(SEEDS),40))
 	@$(if $(SEED),true,build/$(SIM_VARIANT)/tests/sim/sim --deadlock $(or $(STARTS),200))
 	@$(if $(SEED),true,build/$(SIM_VARIANT)/tests/sim/sim --cells 1)

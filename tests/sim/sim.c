@@ -1,6 +1,7 @@
 /* sim.c - seeds from the command line, spread over processes.
  *
- *   sim --seed N              one run, each transition told
+ *   sim [--trace FILE] --seed N
+ *                             one run, each transition told; each step of each core into FILE
  *   sim --seeds N             N runs, from --from N (1) on, in --jobs N (1) processes
  *   sim --seeds N --record F  the same in slices: goes on where F stands, for --seconds N (100),
  *                             and tells the sums of all; again until N are done
@@ -200,6 +201,8 @@ int main(int argc, char **argv)
             order.seconds = number;
         else if (strcmp(argv[i], "--record") == 0)
             order.record = argv[i + 1];
+        else if (strcmp(argv[i], "--trace") == 0)
+            lines_open(argv[i + 1]);
         else if (strcmp(argv[i], "--seed") == 0)
             return run_one(number);
         else if (strcmp(argv[i], "--deadlock") == 0)
@@ -210,6 +213,6 @@ int main(int argc, char **argv)
     if (order.seeds > 0)
         return order.record ? run_slice(&order) : run_seeds(&order);
     fprintf(stderr, "usage: sim [--from N] [--jobs N] --seeds N [--record FILE [--seconds N]] | "
-                    "--seed N | --deadlock N | --cells 1\n");
+                    "[--trace FILE] --seed N | --deadlock N | --cells 1\n");
     return 2;
 }

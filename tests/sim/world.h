@@ -277,6 +277,10 @@ void node_hint_all(struct world *world);
 /* Proposes `count` records of `size` bytes of body at a node. */
 void node_propose(struct world *world, uint32_t node, uint32_t count, uint32_t size);
 
+/* lines.c */
+void lines_open(const char *path); /* from now on steps are written there (tests/trace) */
+void lines_step(struct world *world, uint32_t node, const struct raft_input *in);
+
 /* reads.c */
 void reads_ask(struct world *world, uint32_t node); /* its api wants a read index */
 void reads_check_stamps(struct world *world, uint32_t node, uint64_t before);
