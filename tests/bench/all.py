@@ -59,7 +59,8 @@ class Bench:
         return [line.split(None, 1)[1] for line in self.script("table.py", word)]
 
     def restart(self):
-        return [line.split(None, 1)[1] for line in self.script("growth.py", *self.sizes, "--only", "restart")]
+        lines = self.script("growth.py", *self.sizes, "--only", "restart")
+        return [line.split(None, 1)[1] for line in lines if not line.startswith(" ")]
 
 
 ROWS = (
