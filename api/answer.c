@@ -18,6 +18,12 @@ static const uint8_t no_hash[HASH_SIZE];
 #define TRUNCATED_REMEDY \
     "take what is before first_id from a dump or backup, then go on with since = first_id - 1"
 
+#define FOREIGN_REMEDY "the cursor is of another log: ask the servers it came from, or begin anew"
+#define HISTORY_REMEDY                                                                         \
+    "this log was restored or begun anew behind change fork_id: begin from its start, or, if " \
+    "your "                                                                                    \
+    "cursor is of the history parent and not behind fork_id, go on with since = its id"
+
 void answer_texts_close(struct answer_texts *texts)
 {
     bytes_close(&texts->bytes);
@@ -27,7 +33,8 @@ static struct span print_history(const struct standing *standing, struct answer_
 {
     snprintf(texts->history, sizeof texts->history, "%016llx",
              (unsigned long long)standing->history);
-    return standing->founded ? SPAN_TEXT(texts->history) : (struct span){0};
+    bool known = standing->founded && request_knows_history(standing);
+    return known ? SPAN_TEXT(texts->history) : (struct span){0};
 }
 
 static struct span print_cluster(const struct standing *standing, struct answer_texts *texts)
@@ -57,6 +64,12 @@ void answer_failed(const struct standing *standing, enum err err, const char *de
     if (err == ERR_TRUNCATED) {
         failed->first_id = standing->first_id;
         failed->remedy = SPAN_TEXT(TRUNCATED_REMEDY);
+    }
+    if (err == ERR_HISTORY && standing->founded) {
+        failed->history = SPAN_TEXT(standing->history_text);
+        failed->parent = SPAN_TEXT(standing->parent_text);
+        failed->fork_id = standing->fork_id;
+        failed->remedy = SPAN_TEXT(standing->parent != 0 ? HISTORY_REMEDY : FOREIGN_REMEDY);
     }
 }
 

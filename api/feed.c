@@ -126,7 +126,8 @@ static void emit_progress(struct feed *feed, struct span topic, uint64_t prev,
     message.progress.prev = prev;
     message.progress.ts = standing->ts;
     message.progress.contact_ms = contact_ms;
-    if (standing->founded) /* another name, or one of zeros, would end the follower */
+    /* another name, or one of zeros, would end the follower */
+    if (standing->founded && request_knows_history(standing))
         message.progress.history = SPAN_TEXT(history);
     emit(feed, topic, &message);
 }

@@ -60,6 +60,8 @@ struct refusal request_readable(const struct standing *standing)
         return REFUSED(ERR_NOT_READY, "storage is starting");
     if (!standing->synced)
         return REFUSED(ERR_NOT_READY, "this node has not yet caught up with a leader");
+    if (!request_knows_history(standing))
+        return REFUSED(ERR_NOT_READY, "this node has not yet applied where its history begins");
     return ALLOWED;
 }
 

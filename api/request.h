@@ -30,10 +30,19 @@ struct standing {
     bool founded;
     uint8_t cluster[CLUSTER_ID_SIZE];
     uint64_t history;
+    uint64_t log_history;                   /* that of the log, as consensus knows it; 0: not yet */
+    uint64_t parent, fork_id;               /* where it began; 0: it is the first of its cluster */
+    char history_text[17], parent_text[17]; /* parent: empty if there is none */
     uint64_t ts, first_id, last_id, outcome_floor;
     uint8_t hash[HASH_SIZE]; /* change hash at last_id */
     struct settings settings;
 };
+
+/* False: what is applied here is still of the history before. Nothing may be named by it. */
+static inline bool request_knows_history(const struct standing *standing)
+{
+    return standing->log_history == 0 || standing->log_history == standing->history;
+}
 
 /* Why an ask is refused; detail is constant text or NULL. */
 struct refusal {

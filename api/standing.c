@@ -1,6 +1,9 @@
 /* standing.c - keeps what the api knows of its node, from what consensus and storage tell. */
 #include "api/shell.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 /* Synced: what the first leader heard of had committed is applied here. Behind: how long what
  * a leader committed has not all been applied here. */
 void standing_judge(struct api *api)
@@ -42,6 +45,7 @@ enum err standing_on_leader(void *owner, uint32_t neighbour, const struct messag
     standing->commit_index = is->commit_index;
     standing->leader_commit = is->leader_commit;
     standing->last_index = is->last_index;
+    standing->log_history = is->history;
     operate_learn(api, is->drained);
     copy_text(standing->role, sizeof standing->role, is->role);
     copy_text(standing->waits_for, sizeof standing->waits_for, is->waits_for);
@@ -55,12 +59,21 @@ enum err standing_on_leader(void *owner, uint32_t neighbour, const struct messag
     return ERR_NONE;
 }
 
-static void know_log(struct standing *standing, struct span cluster, uint64_t history)
+static void know_log(struct standing *standing, struct span cluster, uint64_t history,
+                     uint64_t parent, uint64_t fork_id)
 {
     standing->founded = cluster.size == CLUSTER_ID_SIZE;
     if (standing->founded)
         memcpy(standing->cluster, cluster.data, CLUSTER_ID_SIZE);
+    if (standing->history == history && standing->parent == parent)
+        return;
     standing->history = history;
+    standing->parent = parent;
+    standing->fork_id = fork_id;
+    snprintf(standing->history_text, sizeof standing->history_text, "%016" PRIx64, history);
+    snprintf(standing->parent_text, sizeof standing->parent_text, "%016" PRIx64, parent);
+    if (parent == 0)
+        standing->parent_text[0] = '\0';
 }
 
 enum err standing_on_watching(void *owner, uint32_t neighbour, const struct message *message)
@@ -68,7 +81,7 @@ enum err standing_on_watching(void *owner, uint32_t neighbour, const struct mess
     struct api *api = owner;
     struct standing *standing = &api->standing;
     const struct message_watching *is = &message->watching;
-    know_log(standing, is->cluster, is->history);
+    know_log(standing, is->cluster, is->history, is->parent, is->fork_id);
     standing->applied_index = is->applied_index;
     standing->ts = is->ts;
     standing->first_id = is->first_id;
@@ -118,7 +131,8 @@ enum err standing_on_feed(void *owner, uint32_t neighbour, const struct message 
     api->standing.outcome_floor = message->feed.outcome_floor;
     api->standing.first_id = message->feed.first_id;
     TRY(settings_load(message->feed.settings, &api->standing.settings));
-    know_log(&api->standing, message->feed.cluster, message->feed.history);
+    know_log(&api->standing, message->feed.cluster, message->feed.history, message->feed.parent,
+             message->feed.fork_id);
     standing_judge(api);
     if (joins)
         api_ask_tag_heads(api);

@@ -1,6 +1,7 @@
 /* position.c - cursors of a follower's own making. */
 #include "client/position.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum ca_code position_open(struct position *position, const struct ca_follow_options *options)
@@ -40,11 +41,34 @@ static bool read_hex(const char *text, size_t digits, uint8_t *out)
     return true;
 }
 
+bool position_fits(struct position *position, struct span history)
+{
+    if (history.size == 0 || span_is(history, position->history))
+        return true;
+    if (position->history[0] != 0 || history.size >= sizeof position->history)
+        return false;
+    memcpy(position->history, history.data, history.size);
+    position->history[history.size] = 0;
+    return true;
+}
+
+bool position_fits_page(struct position *position, struct span next)
+{
+    struct cursor cursor;
+    char history[20];
+    if (next.size == 0 || cursor_parse(next, &cursor) != ERR_NONE)
+        return true;
+    snprintf(history, sizeof history, "%016llx", (unsigned long long)cursor.history);
+    return position_fits(position, SPAN_TEXT(history));
+}
+
 const char *position_print(struct position *position, const char *cluster, const char *history)
 {
     struct cursor cursor = {.id = position->id};
     uint8_t number[8] = {0};
     position->text[0] = 0;
+    if (position->history[0] != 0)
+        history = position->history;
     if (!position->has_hash || !read_hex(cluster, 32, cursor.cluster) ||
         !read_hex(history, 16, number))
         return position->text;

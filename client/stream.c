@@ -26,6 +26,7 @@ struct ca_follow {
     uint64_t pause_ms;     /* no list before this */
     uint64_t ahead_due_ms; /* a node that is behind us must have caught up by then; 0: none is */
     struct ca_error error;
+    char history[20];  /* of all that was delivered; empty: not known yet */
     struct ca_row row; /* from the stream */
     struct ca_bytes row_tags[TEXTS_MAX];
 };
@@ -125,7 +126,9 @@ static void listed(struct ca *ca, struct ask *ask, const struct message *answer)
         list_failed(follow, &ask->result.error);
         return;
     }
-    enum err err = page_open(answer->list_is.changes, false, &follow->page);
+    enum err err = position_fits_page(&follow->position, answer->list_is.next)
+                       ? page_open(answer->list_is.changes, false, &follow->page)
+                       : ERR_HISTORY;
     if (err != ERR_NONE) {
         end_with(follow, err == ERR_NOMEM ? CA_NOMEM : CA_REFUSED, err);
         return;
@@ -227,22 +230,14 @@ static void fill_row(struct ca_follow *follow, const struct message_event *event
         follow->row_tags[i] = page_bytes(event->tags.at[i]);
 }
 
-/* A log that was replaced under us must not be mixed with the one we followed. */
-static bool same_history(struct ca_follow *follow, struct span history)
-{
-    const char *known = follow->ca->history;
-    if (history.size == 0 || known[0] == 0 || span_is(history, known))
-        return true;
-    end_with(follow, CA_REFUSED, ERR_HISTORY);
-    return false;
-}
-
 static void on_progress(struct ca_follow *follow, struct span topic,
                         const struct message_progress *progress, uint64_t now)
 {
     uint32_t slot = topics_slot(&follow->topics, topic);
-    if (!same_history(follow, progress->history))
+    if (!position_fits(&follow->position, progress->history)) {
+        end_with(follow, CA_REFUSED, ERR_HISTORY);
         return;
+    }
     if (slot < follow->topics.count)
         follow_progress(&follow->core, slot, progress->prev, now);
     else

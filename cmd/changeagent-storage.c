@@ -1,6 +1,8 @@
 /* changeagent-storage - the disk of a node; see storage/storage.h. With a verb, one of the offline
  * tools, which `changeagent` executes. */
+#include "storage/force.h"
 #include "storage/inspect.h"
+#include "storage/restore.h"
 #include "storage/salvage.h"
 #include "storage/storage.h"
 #include "storage/verify.h"
@@ -15,5 +17,9 @@ int main(int argc, char **argv)
         return verify_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "snapshot") == 0)
         return inspect_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "restore") == 0)
+        return restore_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "force-new-cluster") == 0)
+        return force_main(argc, argv);
     return service_main(&storage_service, argc, argv);
 }

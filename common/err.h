@@ -45,7 +45,7 @@
     X(ERR_IMPORT, "E_IMPORT", false, FINAL,                                                        \
       "the changes do not follow the head by id, time and hash; load into an empty cluster")       \
     X(ERR_AHEAD, "E_AHEAD", false, NONE, "the position is above the head of this log")             \
-    X(ERR_HISTORY, "E_HISTORY", false, NONE, "the cursor belongs to another history of the log")   \
+    X(ERR_HISTORY, "E_HISTORY", false, NONE, "it belongs to another history of the log")           \
     X(ERR_TRUNCATED, "E_TRUNCATED", false, NONE,                                                   \
       "changes before first_id are gone; take them from a dump, or start at first_id")             \
     X(ERR_NOSPACE, "E_NOSPACE", true, NONE, "the disk is nearly full; free space on the node")     \

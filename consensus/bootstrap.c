@@ -124,6 +124,7 @@ void bootstrap_meet(struct raft *raft, const struct raft_input *in)
         state_answer(raft, in->slot, head->from, head->from_incarnation, MESSAGE_MET);
     message->met.noted = state_members(raft)->count > 0;
     message->met.founded = raft->config_count > 0;
+    message->met.history = state_members(raft)->history;
 }
 
 void bootstrap_met(struct raft *raft, const struct raft_input *in)

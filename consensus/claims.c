@@ -16,6 +16,7 @@ static void fill_head(const struct claims *claims, struct message *message, uint
     raft_status(claims->raft, &status);
     struct peer_head *head = &message->peer;
     memcpy(head->cluster, status.cluster, CLUSTER_ID_SIZE);
+    head->history = status.head_history;
     head->from = status.node;
     head->from_incarnation = status.incarnation;
     head->to = to;
@@ -25,10 +26,13 @@ static void fill_head(const struct claims *claims, struct message *message, uint
 static void send_claim(struct claims *claims, uint32_t slot, uint64_t nonce)
 {
     struct message message = {.type = MESSAGE_CLAIM};
+    struct raft_status status;
+    raft_status(claims->raft, &status);
     fill_head(claims, &message, 0);
     message.claim.life = claims->life;
     message.claim.endpoint = SPAN_TEXT(claims->endpoint);
     message.claim.nonce = nonce;
+    message.claim.history = status.history;
     peerlink_send(claims->link, slot, &message);
 }
 
@@ -166,16 +170,39 @@ static void tell_foreign(struct claims *claims, uint32_t slot, const struct raft
                                 "data directory"));
 }
 
+/* R97: of the same cluster, and of a log that went on without ours, or ours without it. */
+static void tell_history(struct claims *claims, uint32_t slot, const struct raft_status *status,
+                         const struct message *message)
+{
+    char ours[17], theirs[17];
+    if ((claims->foreign_told >> slot & 1) != 0)
+        return;
+    claims->foreign_told |= 1u << slot;
+    snprintf(ours, sizeof ours, "%016llx", (unsigned long long)status->history);
+    snprintf(theirs, sizeof theirs, "%016llx", (unsigned long long)message->claim.history);
+    log_error("foreign_history", kv_err(ERR_HISTORY), kv_text("here", claims->endpoint),
+              kv_text("history", ours), kv_span("other", message->claim.endpoint),
+              kv_text("others_history", theirs),
+              kv_text("advice", "one of the two was restored or begun anew by force. Decide which "
+                                "goes on; clear the data directory of the other one, and start it "
+                                "with --join"));
+}
+
 static bool is_foreign(struct claims *claims, uint32_t slot, const struct message *message)
 {
     static const uint8_t none[CLUSTER_ID_SIZE];
     struct raft_status status;
     const uint8_t *theirs = message->peer.cluster;
     raft_status(claims->raft, &status);
-    if (!status.has_cluster || memcmp(theirs, none, CLUSTER_ID_SIZE) == 0 ||
-        memcmp(theirs, status.cluster, CLUSTER_ID_SIZE) == 0)
+    if (!status.has_cluster || memcmp(theirs, none, CLUSTER_ID_SIZE) == 0)
         return false;
-    tell_foreign(claims, slot, &status, message);
+    bool same = memcmp(theirs, status.cluster, CLUSTER_ID_SIZE) == 0;
+    if (same && message->peer.history == status.head_history)
+        return false;
+    if (same)
+        tell_history(claims, slot, &status, message);
+    else
+        tell_foreign(claims, slot, &status, message);
     return true;
 }
 

@@ -104,21 +104,26 @@ static void learn_commit(struct raft *raft, const struct message_append *append,
 static void know_leader(struct raft *raft, const struct raft_input *in)
 {
     struct peer *peer = &raft->peers.at[in->slot];
-    if (state_members(raft)->count == 0)
+    if (state_members(raft)->count == 0) {
         memcpy(raft->called_by, in->message->peer.cluster, CLUSTER_ID_SIZE);
+        raft->called_history = in->message->peer.history;
+    }
     if (peer->member >= 0)
         return;
     peer->node = in->message->peer.from;
     peer->incarnation = in->message->peer.from_incarnation;
 }
 
-void follow_doubt_caller(struct raft *raft, const uint8_t cluster[CLUSTER_ID_SIZE])
+void follow_doubt_caller(struct raft *raft, const struct peer_head *head)
 {
     static const uint8_t none[CLUSTER_ID_SIZE];
-    bool other = memcmp(cluster, raft->called_by, CLUSTER_ID_SIZE) != 0 &&
-                 memcmp(cluster, none, CLUSTER_ID_SIZE) != 0;
-    if (other && raft->now_ms >= raft->leader_heard_ms + raft->election_max_ms)
-        memset(raft->called_by, 0, CLUSTER_ID_SIZE);
+    bool same = memcmp(head->cluster, raft->called_by, CLUSTER_ID_SIZE) == 0 &&
+                head->history == raft->called_history;
+    bool other = !same && memcmp(head->cluster, none, CLUSTER_ID_SIZE) != 0;
+    if (!other || raft->now_ms < raft->leader_heard_ms + raft->election_max_ms)
+        return;
+    memset(raft->called_by, 0, CLUSTER_ID_SIZE);
+    raft->called_history = 0;
 }
 
 void follow_recognise(struct raft *raft, const struct raft_input *in)

@@ -20,6 +20,6 @@ void follow_recognise(struct raft *raft, const struct raft_input *in);
 
 /* A message of this cluster is here. Where the own log names none, the one that called last is the
  * own only while its leader is heard: it may have lost interest, and another one may call. */
-void follow_doubt_caller(struct raft *raft, const uint8_t cluster[CLUSTER_ID_SIZE]);
+void follow_doubt_caller(struct raft *raft, const struct peer_head *head);
 
 #endif

@@ -131,9 +131,25 @@ static void step_out(struct raft *raft)
     standing_refresh(raft);
 }
 
+/* A sole member is where its own file says: there is nobody else who could be told (R112). */
+static bool settle_address(struct raft *raft)
+{
+    struct members next = *state_members(raft);
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < next.count; i++)
+        live += member_lives(&next.at[i]);
+    if (raft->self < 0 || live != 1 || raft->endpoint[0] == '\0' ||
+        strcmp(next.at[raft->self].endpoint, raft->endpoint) == 0)
+        return false;
+    char *endpoint = next.at[raft->self].endpoint;
+    members_copy_endpoint(endpoint, raft->endpoint, strlen(raft->endpoint));
+    membership_propose(raft, &next);
+    return true;
+}
+
 void membership_flush(struct raft *raft)
 {
-    if (!membership_may_propose(raft))
+    if (!membership_may_propose(raft) || settle_address(raft))
         return;
     if (state_members(raft)->joint)
         leave_joint(raft);

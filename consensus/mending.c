@@ -14,6 +14,7 @@ static void fill_head(const struct mending *mending, uint32_t slot, struct messa
     struct peer_head *head = &message->peer;
     raft_status(mending->raft, &status);
     memcpy(head->cluster, status.cluster, CLUSTER_ID_SIZE);
+    head->history = status.head_history;
     head->from = status.node;
     head->from_incarnation = status.incarnation;
     head->to = peer.node;
@@ -119,7 +120,7 @@ bool mending_take(struct mending *mending, uint32_t slot, const struct message *
         return false;
     raft_status(mending->raft, &status);
     if (memcmp(message->peer.cluster, status.cluster, CLUSTER_ID_SIZE) != 0 ||
-        message->peer.to != status.node)
+        message->peer.history != status.head_history || message->peer.to != status.node)
         return true;
     if (message->type == MESSAGE_GIVE)
         on_give(mending, slot, &message->give);

@@ -42,6 +42,8 @@ struct peer {
     uint64_t met_node, met_incarnation;
     uint8_t met_cluster[CLUSTER_ID_SIZE];
     uint64_t met_ms; /* as leader, called back: when it answered; 0: not yet */
+    bool met_other;  /* it has another history of our cluster: not to be let in */
+    uint64_t met_history;
 
     /* active configuration */
     int member; /* position in it; -1: no member */

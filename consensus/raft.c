@@ -1,4 +1,4 @@
-/* raft.c - the table of rules, the head check, and what the shell may look at. */
+/* raft.c - the table of rules, and what the shell may look at. */
 #include "consensus/raft.h"
 
 #include "consensus/bootstrap.h"
@@ -7,6 +7,7 @@
 #include "consensus/durable.h"
 #include "consensus/election.h"
 #include "consensus/follow.h"
+#include "consensus/heads.h"
 #include "consensus/proposals.h"
 #include "consensus/readindex.h"
 #include "consensus/replication.h"
@@ -16,7 +17,6 @@
 #include "consensus/wishes.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 static void ignore(struct raft *raft, const struct raft_input *in)
 {
@@ -185,66 +185,13 @@ static enum raft_column column_of_peer(enum message_type type)
 _Static_assert(ON_FORWARD_REFUSED - ON_MEET == MESSAGE_FORWARD_REFUSED - MESSAGE_MEET,
                "the columns of peer messages stand in the order of their numbers");
 
-static void hex(const uint8_t id[CLUSTER_ID_SIZE], char text[2 * CLUSTER_ID_SIZE + 1])
-{
-    for (size_t i = 0; i < CLUSTER_ID_SIZE; i++)
-        snprintf(text + 2 * i, 3, "%02x", id[i]);
-}
-
-static bool is_zero(const uint8_t id[CLUSTER_ID_SIZE])
-{
-    static const uint8_t zeros[CLUSTER_ID_SIZE];
-    return memcmp(id, zeros, CLUSTER_ID_SIZE) == 0;
-}
-
-static void complain_cluster(struct raft *raft, struct peer *peer, const uint8_t *own,
-                             const uint8_t *other)
-{
-    char ours[2 * CLUSTER_ID_SIZE + 1], theirs[2 * CLUSTER_ID_SIZE + 1];
-    raft->counters.wrong_cluster++;
-    if (peer->complained)
-        return;
-    peer->complained = true;
-    hex(own, ours);
-    hex(other, theirs);
-    state_complain(raft,
-                   "E_CLUSTER: the server at %s belongs to cluster %s, this node at %s to %s; "
-                   "refused. One of them lists the other by mistake: correct `member` there, or "
-                   "the hints; to move a server to the other cluster, clear its data directory",
-                   peer->endpoint, theirs, raft->endpoint, ours);
-}
-
-/* Z9: cluster and receiver, before anything of the message is looked at. */
-static bool head_fits(struct raft *raft, const struct raft_input *in)
-{
-    const struct message *message = in->message;
-    const struct peer_head *head = &message->peer;
-    follow_doubt_caller(raft, head->cluster);
-    const uint8_t *own = state_cluster(raft);
-    bool meeting = message->type <= MESSAGE_NOTED;
-    bool stranger = meeting && (is_zero(head->cluster) || is_zero(own));
-    /* Who knows this very incarnation has met it, and admitted it. */
-    bool admitted = is_zero(own) && !raft->has_note && !is_zero(head->cluster) && head->to != 0;
-    if (!stranger && !admitted && memcmp(head->cluster, own, CLUSTER_ID_SIZE) != 0) {
-        if (!is_zero(own))
-            complain_cluster(raft, &raft->peers.at[in->slot], own, head->cluster);
-        return false;
-    }
-    if (message->type == MESSAGE_MEET && head->to == 0)
-        return true;
-    if (head->to == raft->node && head->to_incarnation == raft->incarnation)
-        return true;
-    raft->counters.wrong_receiver++;
-    return false;
-}
-
 static enum raft_column column_of(struct raft *raft, const struct raft_input *in)
 {
     if (in->kind != INPUT_PEER)
         return columns[in->kind];
     assert(in->slot < raft->peers.count);
     enum raft_column column = column_of_peer(in->message->type);
-    if (column == ON_COUNT || raft->role == ROLE_LOADING || !head_fits(raft, in))
+    if (column == ON_COUNT || raft->role == ROLE_LOADING || !heads_fit(raft, in))
         return ON_COUNT;
     return column;
 }

@@ -185,7 +185,8 @@ struct raft_status {
     bool has_cluster;
     uint8_t cluster[CLUSTER_ID_SIZE];
     uint64_t history;
-    uint64_t catchup_taken, catchup_size;   /* as leader: bytes of all snapshots on their way */
+    uint64_t head_history;                /* as peer heads bear it: 0 for the first of a cluster */
+    uint64_t catchup_taken, catchup_size; /* as leader: bytes of all snapshots on their way */
     uint64_t incoming_taken, incoming_size; /* of the snapshot that comes in; size 0: none */
     char waits_for[RAFT_TEXT_MAX];          /* in words; empty if for nothing */
     struct raft_counters counters;

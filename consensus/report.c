@@ -23,13 +23,15 @@ void report_leader(const struct raft_status *status, char cluster[REPORT_CLUSTER
     is->cluster = SPAN_TEXT(cluster);
     is->waits_for = SPAN_TEXT(status->waits_for);
     is->drained = status->drained;
+    is->history = status->history;
 }
 
 bool report_differs(const struct raft_status *a, const struct raft_status *b)
 {
     return a->epoch != b->epoch || a->role != b->role || a->role_name != b->role_name ||
            a->term != b->term || a->leader != b->leader || a->has_cluster != b->has_cluster ||
-           a->drained != b->drained || strcmp(a->waits_for, b->waits_for) != 0;
+           a->history != b->history || a->drained != b->drained ||
+           strcmp(a->waits_for, b->waits_for) != 0;
 }
 
 void report_counters(const struct raft *raft, const struct peerlink *peers, struct bytes *out)

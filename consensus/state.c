@@ -38,6 +38,7 @@ struct message *state_answer(struct raft *raft, uint32_t slot, uint64_t to, uint
     struct message *message = &output->message;
     message->type = type;
     memcpy(message->peer.cluster, state_cluster(raft), CLUSTER_ID_SIZE);
+    message->peer.history = state_history(raft);
     message->peer.from = raft->node;
     message->peer.from_incarnation = raft->incarnation;
     message->peer.to = to;
@@ -158,6 +159,14 @@ const uint8_t *state_cluster(const struct raft *raft)
 {
     const struct members *members = state_members(raft);
     return members->count > 0 ? members->cluster : raft->called_by;
+}
+
+uint64_t state_history(const struct raft *raft)
+{
+    const struct members *members = state_members(raft);
+    if (members->count == 0)
+        return raft->called_history;
+    return members->parent != 0 ? members->history : 0;
 }
 
 uint64_t state_config_index(const struct raft *raft)

@@ -228,7 +228,8 @@ struct raft {
     } noted;
     bool joins;                         /* never founds: waits to be added */
     uint8_t called_by[CLUSTER_ID_SIZE]; /* the leader's cluster, while the own log names none */
-    const char *outside;                /* why the role is OUTSIDE */
+    uint64_t called_history;
+    const char *outside; /* why the role is OUTSIDE */
     uint8_t outside_cluster[CLUSTER_ID_SIZE];
 
     struct raft_counters counters;
@@ -273,6 +274,9 @@ void state_add_config(struct raft *raft, struct span record);
 
 /* Lends the cluster id: of the active configuration, else of the leader that calls. Zeros: none. */
 const uint8_t *state_cluster(const struct raft *raft);
+
+/* The history of that, as peer heads bear it: 0 for the first of a cluster. */
+uint64_t state_history(const struct raft *raft);
 
 /* Log index of the active configuration; 0: it is the note, or there is none. */
 uint64_t state_config_index(const struct raft *raft);

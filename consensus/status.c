@@ -177,6 +177,7 @@ void raft_status(const struct raft *raft, struct raft_status *status)
         .incoming_size = raft->incoming_size,
         .has_cluster = members->count > 0,
         .history = members->history,
+        .head_history = state_history(raft),
         .counters = raft->counters,
     };
     for (uint32_t i = 0; i < raft->peers.count; i++) {

@@ -55,6 +55,18 @@ static struct verdict refuse(struct raft *raft, enum err err, const char *why)
     return (struct verdict){.err = err, .detail = state_print(raft, "%s", why)};
 }
 
+static struct verdict refuse_history(struct raft *raft, const struct peer *peer)
+{
+    return (struct verdict){
+        .err = ERR_HISTORY,
+        .detail = state_print(raft,
+                              "the server at %s has history %016llx of this cluster, here it is "
+                              "%016llx: what it holds does not fit; clear its data directory (keep "
+                              "a copy, if something there may be missed), and start it with --join",
+                              peer->endpoint, (unsigned long long)peer->met_history,
+                              (unsigned long long)state_members(raft)->history)};
+}
+
 /* The server itself says who it is, and so proves that it is there (R116). False: it has not yet,
  * and is asked. */
 static bool call_back(struct raft *raft, struct memberop *op, struct verdict *verdict)
@@ -83,6 +95,10 @@ static bool call_back(struct raft *raft, struct memberop *op, struct verdict *ve
                                       "the server at %s has not answered a call-back; check its "
                                       "address and key, and that it knows those of the leader",
                                       op->endpoint);
+        return false;
+    }
+    if (peer->met_other) {
+        *verdict = refuse_history(raft, peer);
         return false;
     }
     if (op->node != 0 && op->node != peer->met_node) {
@@ -233,4 +249,7 @@ void wishes_met(struct raft *raft, const struct raft_input *in)
     peer->met_ms = raft->now_ms;
     peer->met_node = head->from;
     peer->met_incarnation = head->from_incarnation;
+    bool founded = memcmp(head->cluster, state_cluster(raft), CLUSTER_ID_SIZE) == 0;
+    peer->met_other = founded && head->history != state_history(raft);
+    peer->met_history = in->message->met.history;
 }

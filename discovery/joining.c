@@ -187,7 +187,7 @@ void joining_answered(struct joining *joining, const struct joining_answer *answ
     /* A leader that heard this node a moment ago may not know yet that its disk is another one. */
     bool is_old = answer->done && !joining->listed;
     joining->since = same_wish && !is_old ? answer->since : 0;
-    if (span_is(answer->error, "E_CLONE"))
+    if (span_is(answer->error, "E_CLONE") || span_is(answer->error, "E_HISTORY"))
         joining->state = JOINING_REFUSED;
     else if (answer->done && joining->listed && same_wish && joining->replaces[0] == '\0')
         joining->state = JOINING_DONE;

@@ -36,7 +36,8 @@ enum {
 enum entry_kind {
     ENTRY_DATA = 1,     /* a put: 1..n changes */
     ENTRY_NOOP = 2,     /* first entry of a term, but in term of the founding */
-    ENTRY_FOUNDING = 3, /* record 1: cluster id, history, voters (consensus/bootstrap.h) */
+    ENTRY_FOUNDING = 3, /* record 1: cluster id, history, voters (consensus/bootstrap.h); later ones
+                           begin a new history (storage/refound.h) */
     ENTRY_CONFIG = 4,   /* members */
     ENTRY_CUT = 6,      /* changes below an id are gone (storage/retention.h) */
     ENTRY_SETTINGS = 7, /* settings of the cluster (settings.h) */

@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-enum { LAYOUT_VOTERS = 1, LAYOUT_ROLES = 2, VOTER_SIZE = 50, MEMBER_SIZE = 60 };
+enum { LAYOUT_VOTERS = 1, LAYOUT_ROLES = 2, LAYOUT_PARENT = 3, VOTER_SIZE = 50, MEMBER_SIZE = 60 };
 
 static const char *const role_names[MEMBER_ROLES] = {"voter", "learner", "replica", "none"};
 
@@ -53,6 +53,13 @@ uint32_t members_count(const struct members *members, enum member_role role)
     return count;
 }
 
+static void encode_number(struct bytes *out, uint64_t number)
+{
+    uint8_t bytes[8];
+    save_u64(bytes, number);
+    bytes_append(out, bytes, sizeof bytes);
+}
+
 static void encode_text(struct bytes *out, const char *text)
 {
     uint8_t size[2];
@@ -67,10 +74,12 @@ void members_encode(const struct members *members, struct bytes *out)
     memset(head, 0, MEMBERS_HEADER_SIZE);
     memcpy(head, members->cluster, MEMBERS_CLUSTER_SIZE);
     save_u64(head + 16, members->history);
-    head[24] = LAYOUT_ROLES;
+    head[24] = members->parent != 0 ? LAYOUT_PARENT : LAYOUT_ROLES;
     head[25] = (uint8_t)members->count;
     head[26] = members->joint;
     out->size += MEMBERS_HEADER_SIZE;
+    if (members->parent != 0)
+        encode_number(out, members->parent);
     for (uint32_t i = 0; i < members->count; i++) {
         const struct member *member = &members->at[i];
         uint8_t fixed[MEMBER_SIZE] = {0};
@@ -112,6 +121,13 @@ static enum err decode_text(struct span *rest, char *text, size_t room)
     if (size > 0)
         memcpy(text, from, size);
     return ERR_NONE;
+}
+
+static enum err decode_parent(struct span *rest, struct members *members)
+{
+    const uint8_t *bytes = take(rest, 8);
+    members->parent = bytes ? load_u64(bytes) : 0;
+    return members->parent != 0 && members->parent != members->history ? ERR_NONE : ERR_BAD_MESSAGE;
 }
 
 static enum err decode_voter(struct span *rest, struct member *member)
@@ -167,12 +183,14 @@ enum err members_decode(struct span bytes, struct members *members)
         return ERR_BAD_MESSAGE;
     uint8_t layout = bytes.data[24];
     uint32_t count = bytes.data[25];
-    if ((layout != LAYOUT_VOTERS && layout != LAYOUT_ROLES) || count > MEMBERS_MAX)
+    if (layout < LAYOUT_VOTERS || layout > LAYOUT_PARENT || count > MEMBERS_MAX)
         return ERR_BAD_MESSAGE;
     memcpy(members->cluster, bytes.data, MEMBERS_CLUSTER_SIZE);
     members->history = load_u64(bytes.data + 16);
     members->joint = bytes.data[26];
     struct span rest = SPAN(bytes.data + MEMBERS_HEADER_SIZE, bytes.size - MEMBERS_HEADER_SIZE);
+    if (layout == LAYOUT_PARENT)
+        TRY(decode_parent(&rest, members));
     for (uint32_t i = 0; i < count; i++) {
         struct member *member = &members->at[i];
         TRY(layout == LAYOUT_VOTERS ? decode_voter(&rest, member) : decode_member(&rest, member));

@@ -2,11 +2,12 @@
  * of record 1 and of each later configuration entry are these bytes.
  *
  *  at size                          at size
- *   0 16  cluster id                24  1  layout (2; 1 is read too)
+ *   0 16  cluster id                24  1  layout (2 or 3; 1 is read too)
  *  16  8  history                   25  1  member count
  *                                   26  1  1: joint
  *                                   27  5  zeros
- *  then each member, in layout 2:
+ *  in layout 3, which is that of every history but the first: parent 8
+ *  then each member, in layouts 2 and 3:
  *   key 32, node id 8, incarnation 8, changed 8, now 1, next 1, wish 1, zero 1,
  *   endpoint, api, name: size 2 and bytes each
  *  in layout 1 (all vote): key 32, node id 8, incarnation 8, endpoint size 2, endpoint
@@ -56,7 +57,8 @@ struct member {
 struct members {
     uint8_t cluster[MEMBERS_CLUSTER_SIZE];
     uint64_t history;
-    bool joint; /* decisions need a majority of both: who votes now, and who votes next */
+    uint64_t parent; /* the history that this one goes on from; 0: it is the cluster's first */
+    bool joint;      /* decisions need a majority of both: who votes now, and who votes next */
     uint32_t count;
     struct member at[MEMBERS_MAX];
 };

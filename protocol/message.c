@@ -35,7 +35,7 @@ static const char *const process_names[PROCESS_COUNT] = {
     [PROCESS_PEER] = "peer",
 };
 
-enum { PEER_HEAD_ITEMS = 7, CLIENT_TYPE_MAX = 40 };
+enum { PEER_HEAD_ITEMS = 7, CLIENT_TYPE_MAX = 40, LOG_SIZE = CLUSTER_ID_SIZE + 8 };
 
 const struct message_info *message_info(unsigned type)
 {
@@ -75,10 +75,19 @@ static const void *field_at(const struct message *message, const struct message_
     return (const uint8_t *)message + field->offset;
 }
 
+/* Who knows only first histories writes, and reads, a cluster id alone. */
+static void encode_log(const struct peer_head *head, struct bytes *out)
+{
+    uint8_t bytes[LOG_SIZE];
+    memcpy(bytes, head->cluster, CLUSTER_ID_SIZE);
+    save_u64(bytes + CLUSTER_ID_SIZE, head->history);
+    wire_pack_bin(out, SPAN(bytes, head->history != 0 ? LOG_SIZE : CLUSTER_ID_SIZE));
+}
+
 static void encode_peer_head(const struct peer_head *head, struct bytes *out)
 {
     wire_pack_u64(out, PROTOCOL_VERSION);
-    wire_pack_bin(out, SPAN(head->cluster, sizeof head->cluster));
+    encode_log(head, out);
     wire_pack_u64(out, head->from);
     wire_pack_u64(out, head->from_incarnation);
     wire_pack_u64(out, head->to);
@@ -142,11 +151,12 @@ static bool take_u64(struct span *rest, uint64_t *number)
 
 static bool decode_peer_head(struct span *rest, struct peer_head *head)
 {
-    struct wire_value cluster;
-    if (!wire_next(rest, &cluster) || cluster.kind != WIRE_BIN ||
-        cluster.bytes.size != sizeof head->cluster)
+    struct wire_value log;
+    if (!wire_next(rest, &log) || log.kind != WIRE_BIN ||
+        (log.bytes.size != CLUSTER_ID_SIZE && log.bytes.size != LOG_SIZE))
         return false;
-    memcpy(head->cluster, cluster.bytes.data, sizeof head->cluster);
+    memcpy(head->cluster, log.bytes.data, CLUSTER_ID_SIZE);
+    head->history = log.bytes.size == LOG_SIZE ? load_u64(log.bytes.data + CLUSTER_ID_SIZE) : 0;
     return take_u64(rest, &head->from) && take_u64(rest, &head->from_incarnation) &&
            take_u64(rest, &head->to) && take_u64(rest, &head->to_incarnation) &&
            take_u64(rest, &head->term);

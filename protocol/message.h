@@ -48,6 +48,7 @@ enum message_type {
 /* Every peer message starts with this (Z9): checked before anything else. */
 struct peer_head {
     uint8_t cluster[CLUSTER_ID_SIZE]; /* zeros: the sender belongs to no cluster yet */
+    uint64_t history;                 /* of its log; 0: the first of that cluster, or none yet */
     uint64_t from, from_incarnation;  /* node id and incarnation of the sender */
     uint64_t to, to_incarnation;      /* of the receiver; 0 where not known yet (MEET, MET) */
     uint64_t term;                    /* current term of the sender */

@@ -33,7 +33,8 @@ int main(void)
            "explained\nfor people in [protocol.md](protocol.md).\n\n"
            "Between processes of a node a message is one frame, a msgpack array: the number of the "
            "message,\nthen its fields in the order of the table. Between servers the array starts "
-           "with the peer head:\nprotocol version, cluster id, sender, its incarnation, receiver, "
+           "with the peer head:\nprotocol version, cluster id (of every history but the first "
+           "with its 8 bytes behind it), sender,\nits incarnation, receiver, "
            "its incarnation, term. Fields that\nan older side lacks are zero or empty, fields a "
            "newer side appended are skipped.\n\n");
     for (unsigned type = 1; type < MESSAGE_TYPE_MAX; type++)

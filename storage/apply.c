@@ -159,14 +159,24 @@ static enum err apply_write(struct apply *apply, const struct entry *entry,
     return ERR_NONE;
 }
 
-/* Record 1: from here on the log has a name. */
+/* Record 1: from here on the log has a name. A later one begins a new history of the same cluster:
+ * ids, hashes and outcomes go on, and no cursor of before is one of now. */
 static enum err apply_founding(struct apply *apply, const struct entry *entry)
 {
-    if (apply->at.founded || entry->body.size < sizeof apply->at.cluster + sizeof(uint64_t))
+    struct apply_mark *at = &apply->at;
+    if (entry->body.size < sizeof at->cluster + sizeof(uint64_t))
         return ERR_CORRUPT;
-    memcpy(apply->at.cluster, entry->body.data, sizeof apply->at.cluster);
-    apply->at.history = load_u64(entry->body.data + sizeof apply->at.cluster);
-    apply->at.founded = true;
+    uint64_t history = load_u64(entry->body.data + sizeof at->cluster);
+    bool same = memcmp(at->cluster, entry->body.data, sizeof at->cluster) == 0;
+    if (at->founded && (!same || history == at->history))
+        return ERR_CORRUPT;
+    if (at->founded) {
+        at->parent = at->history;
+        at->fork_id = at->last_id;
+    }
+    memcpy(at->cluster, entry->body.data, sizeof at->cluster);
+    at->history = history;
+    at->founded = true;
     return ERR_NONE;
 }
 

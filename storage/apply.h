@@ -22,6 +22,8 @@ struct apply_mark {
     uint64_t change_ts;       /* time of that change; an imported one is older than its entry */
     uint64_t floor;           /* outcome_floor */
     uint64_t history;
+    uint64_t parent;  /* the history that this one goes on from; 0: it is the cluster's first */
+    uint64_t fork_id; /* newest change id when it began */
     uint8_t cluster[16];
     uint8_t hash[HASH_SIZE];     /* change hash at last_id; zeros at 0 */
     bool founded;                /* record 1 was applied */
@@ -64,7 +66,8 @@ void apply_set_head(struct apply *apply, struct span tag, uint64_t id);
 /* Applies the entry behind apply->at.index and appends its effect, if it is a write.
  * The effect of a duplicate is the first outcome, index included, without changes and body.
  * ERR_VERSION: an unknown kind, or a feature level above what this version knows.  ERR_GAP: not the
- * next entry. ERR_CORRUPT: record 1 twice, or no founding note.  Else an error of the source. On an
+ * next entry. ERR_CORRUPT: no founding note, or a second one that does not begin a new history of
+ * this cluster.  Else an error of the source. On an
  * error the node stops; the state is not to be used. */
 MUST_USE enum err apply_entry(struct apply *apply, const struct entry *entry,
                               const struct apply_source *source, struct bytes *effects);

@@ -219,3 +219,18 @@ enum err ballot_damage(struct ballot *ballot, const char *reason, uint64_t incar
     row.newest = newest;
     return write_row(ballot, &row);
 }
+
+enum err ballot_renew(struct ballot *ballot, uint64_t term, uint64_t incarnation,
+                      uint64_t generation, const char *newest)
+{
+    struct row row = row_of(ballot);
+    assert(term >= ballot->term);
+    row.term = term;
+    row.vote = 0;
+    row.note = (struct span){0};
+    row.incarnation = incarnation;
+    row.generation = generation;
+    row.newest = newest;
+    row.damage = "";
+    return write_row(ballot, &row);
+}

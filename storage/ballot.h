@@ -47,6 +47,11 @@ MUST_USE enum err ballot_install(struct ballot *ballot, uint64_t generation, con
 MUST_USE enum err ballot_damage(struct ballot *ballot, const char *reason, uint64_t incarnation,
                                 uint64_t term, const char *newest);
 
+/* This directory is another server from now on, which may vote: another incarnation, this term, no
+ * vote, log and state in this generation. */
+MUST_USE enum err ballot_renew(struct ballot *ballot, uint64_t term, uint64_t incarnation,
+                               uint64_t generation, const char *newest);
+
 static inline bool ballot_may_vote(const struct ballot *ballot)
 {
     return ballot->damage[0] == '\0';

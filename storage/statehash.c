@@ -24,6 +24,10 @@ static void hash_mark(struct statehash *all, const struct apply_mark *mark)
     hash_add_u64(&all->hash, mark->settings_index);
     hash_add(&all->hash, SPAN(settings, sizeof settings));
     hash_add(&all->hash, SPAN(mark->cluster, sizeof mark->cluster));
+    if (mark->parent != 0) {
+        hash_add_u64(&all->hash, mark->parent);
+        hash_add_u64(&all->hash, mark->fork_id);
+    }
     hash_add(&all->hash, SPAN(mark->hash, sizeof mark->hash));
 }
 

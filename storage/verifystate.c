@@ -9,8 +9,8 @@ static bool same_mark(const struct apply_mark *a, const struct apply_mark *b)
 {
     return a->index == b->index && a->term == b->term && a->ts == b->ts &&
            a->last_id == b->last_id && a->change_ts == b->change_ts && a->floor == b->floor &&
-           a->history == b->history && a->founded == b->founded &&
-           memcmp(a->cluster, b->cluster, sizeof a->cluster) == 0 &&
+           a->history == b->history && a->founded == b->founded && a->parent == b->parent &&
+           a->fork_id == b->fork_id && memcmp(a->cluster, b->cluster, sizeof a->cluster) == 0 &&
            memcmp(a->hash, b->hash, HASH_SIZE) == 0;
 }
 

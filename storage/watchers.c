@@ -18,6 +18,8 @@ static void welcome(struct watchers *watchers, uint32_t neighbour, const struct 
     message.watching = (struct message_watching){
         .cluster = cluster_of(at),
         .history = at->history,
+        .parent = at->parent,
+        .fork_id = at->fork_id,
         .applied_index = at->index,
         .ts = at->ts,
         .first_id = at->last_id ? at->first_id : 0,
@@ -126,6 +128,8 @@ static void make_feed(struct watchers *watchers, struct blob *effects, bool whol
         .outcome_floor = at->floor,
         .cluster = cluster_of(at),
         .history = at->history,
+        .parent = at->parent,
+        .fork_id = at->fork_id,
         .effects = blob_span(effects),
         .first_id = at->last_id ? at->first_id : 0,
         .settings = SPAN(watchers->settings, sizeof watchers->settings),

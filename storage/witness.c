@@ -1,8 +1,11 @@
 #include "storage/witness.h"
 
+#include "common/log.h"
 #include "storage/smallfile.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { PATH_BYTES_MAX = 4096 };
 
@@ -38,6 +41,15 @@ enum err witness_write_incarnation(const char *data_dir, uint64_t incarnation)
     uint8_t bytes[8];
     save_u64(bytes, incarnation);
     return smallfile_write(path_of(path, data_dir, "incarnation"), SPAN(bytes, sizeof bytes));
+}
+
+enum err witness_forget_place(const char *data_dir)
+{
+    char path[PATH_BYTES_MAX];
+    if (unlink(path_of(path, data_dir, "place")) == 0 || errno == ENOENT)
+        return ERR_NONE;
+    log_error("file_not_removed", kv_text("path", path), kv_text("text", strerror(errno)));
+    return ERR_IO;
 }
 
 enum err witness_read_mark(const char *data_dir, struct witness_mark *mark)

@@ -19,6 +19,10 @@ struct witness_mark {
 MUST_USE enum err witness_read_incarnation(const char *data_dir, uint64_t *incarnation);
 MUST_USE enum err witness_write_incarnation(const char *data_dir, uint64_t incarnation);
 
+/* What the supervisor noted of where the directory lies (supervisor/place.h) is not so any more: it
+ * notes it anew. */
+MUST_USE enum err witness_forget_place(const char *data_dir);
+
 MUST_USE enum err witness_read_mark(const char *data_dir, struct witness_mark *mark);
 MUST_USE enum err witness_write_mark(const char *data_dir, const struct witness_mark *mark);
 

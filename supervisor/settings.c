@@ -16,7 +16,10 @@ static const char about[] =
     "  changeagentd --config FILE           a node as the file says\n"
     "  changeagentd --data DIR --show-key   makes the identity if missing, prints node id and "
     "public key\n  changeagentd --data DIR --init       founds a cluster of one, and ends\n"
-    "  changeagentd --data DIR --join tcp://HOST:PORT   joins the cluster that answers there";
+    "  changeagentd --data DIR --join tcp://HOST:PORT   joins the cluster that answers there\n"
+    "  changeagentd --data DIR --restore BACKUP         an empty DIR goes on from what "
+    "`changeagent "
+    "node backup\n                                       BACKUP` wrote: one voter, a new history";
 
 #define NODE(name, kind, preset, sentence)                                           \
     {                                                                                \
@@ -80,8 +83,8 @@ static enum err find_programs(char *dir, size_t size)
     return ERR_NONE;
 }
 
-/* --show-key and --init stand alone, and --config is wanted here too, to pass it on. What is left
- * is for options_read. */
+/* --show-key, --init and --restore are no settings of a file, and --config is wanted here too, to
+ * pass it on. What is left is for options_read. */
 static int take_own_flags(struct settings *settings, int argc, char **argv)
 {
     int kept = 0;
@@ -94,12 +97,31 @@ static int take_own_flags(struct settings *settings, int argc, char **argv)
             settings->init = true;
             continue;
         }
+        if (strcmp(argv[i], "--restore") == 0) {
+            settings->restore = i + 1 < argc ? argv[++i] : "";
+            continue;
+        }
         if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
             settings->config = argv[i + 1];
         argv[kept++] = argv[i];
     }
     argv[kept] = NULL;
     return kept;
+}
+
+static enum err check_choice(const struct settings *settings)
+{
+    const char *wrong = NULL;
+    if (settings->init && settings->join != NULL)
+        wrong = "--init founds a cluster, --join joins one: choose";
+    else if (settings->restore != NULL && settings->restore[0] == '\0')
+        wrong = "--restore: the directory of a backup is missing";
+    else if (settings->restore != NULL && (settings->init || settings->join != NULL))
+        wrong = "--restore begins with what a backup holds, --init with nothing, --join with what "
+                "the others have: choose";
+    if (wrong != NULL)
+        fprintf(stderr, "changeagentd: %s\n", wrong);
+    return wrong == NULL ? ERR_NONE : ERR_CONFIG;
 }
 
 enum err settings_read(struct settings *settings, int argc, char **argv)
@@ -110,10 +132,7 @@ enum err settings_read(struct settings *settings, int argc, char **argv)
     if (settings->log_level == NULL) /* --help: nothing was read */
         return ERR_NONE;
     TRY(open_log(settings->log_level));
-    if (settings->init && settings->join != NULL) {
-        fprintf(stderr, "changeagentd: --init founds a cluster, --join joins one: choose\n");
-        return ERR_CONFIG;
-    }
+    TRY(check_choice(settings));
     TRY(find_programs(settings->bin_dir, sizeof settings->bin_dir));
     if (!settings->done && !settings->show_key)
         options_log(tables, settings);
@@ -158,11 +177,40 @@ enum err settings_check_programs(const struct settings *settings, const char *co
 enum err settings_probe(const struct settings *settings)
 {
     static const char *const names[] = {"consensus", "discovery"};
-    for (uint32_t i = 0; settings->config != NULL && i < COUNT_OF(names); i++) {
+    for (uint32_t i = 0; settings->init && settings->config != NULL && i < COUNT_OF(names); i++) {
         int code = 0;
         TRY(run_program(settings, names[i], "--probe", "yes", &code));
         if (code != EXIT_DONE)
             return code == EXIT_CONFIG ? ERR_CONFIG : ERR_SYSTEM;
     }
     return ERR_NONE;
+}
+
+static enum err restore_err(int code)
+{
+    switch (code) {
+    case EXIT_DONE:
+        return ERR_NONE;
+    case EXIT_CONFIG:
+        return ERR_CONFIG;
+    case EXIT_CORRUPTION:
+        return ERR_CORRUPT;
+    case EXIT_STORAGE:
+        return ERR_IO;
+    default:
+        return ERR_SYSTEM;
+    }
+}
+
+enum err settings_restore(const struct settings *settings, const char *data)
+{
+    char program[PATH_MAX + 64], verb[] = "restore", from[PATH_MAX], to[PATH_MAX];
+    int code = 0;
+    if (settings->restore == NULL)
+        return ERR_NONE;
+    snprintf(program, sizeof program, "%s/changeagent-storage", settings->bin_dir);
+    snprintf(from, sizeof from, "%s", settings->restore);
+    snprintf(to, sizeof to, "%s", data);
+    TRY(child_run((char *[]){program, verb, to, from, NULL}, &code));
+    return restore_err(code);
 }

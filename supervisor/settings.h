@@ -12,9 +12,10 @@ struct settings {
     const char *data, *run_dir, *name, *log_level;
     struct restart_rules rules;
     uint64_t lock_wait_ms;
-    bool place;         /* a copy of the directory is told by its inodes */
-    const char *join;   /* client endpoint of a node of the cluster to be joined; NULL: none */
-    const char *config; /* path of the file; NULL: none */
+    bool place;          /* a copy of the directory is told by its inodes */
+    const char *join;    /* client endpoint of a node of the cluster to be joined; NULL: none */
+    const char *config;  /* path of the file; NULL: none */
+    const char *restore; /* directory of a backup that a blank node goes on from; NULL: none */
     bool show_key, init, done; /* done: --help or --check-config, nothing is to be started */
     char bin_dir[PATH_MAX];    /* where the programs are: beside our own */
 };
@@ -28,7 +29,12 @@ MUST_USE enum err settings_read(struct settings *settings, int argc, char **argv
 MUST_USE enum err settings_check_programs(const struct settings *settings, const char *const *names,
                                           uint32_t count);
 
-/* Before a founding: does a server answer where the file says that servers are?
+/* With --restore, before anything is started: the data directory becomes that of the backup.
+ * ERR_CONFIG: it is not blank, or there is no backup.  ERR_CORRUPT: the backup is damaged.  ERR_IO:
+ * the disk refused.  ERR_SYSTEM. The lines of storage say more. */
+MUST_USE enum err settings_restore(const struct settings *settings, const char *data);
+
+/* With --init, before the founding: does a server answer where the file says that servers are?
  * ERR_CONFIG: one does, and the log says which.  ERR_SYSTEM: it could not be asked. */
 MUST_USE enum err settings_probe(const struct settings *settings);
 

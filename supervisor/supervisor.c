@@ -320,15 +320,15 @@ static enum err open_node(struct supervisor *supervisor)
     TRY(settings_check_programs(&supervisor->settings, names, CHILDREN));
     TRY(open_signals(supervisor));
     TRY(lock_directory(supervisor));
-    if (supervisor->settings.init) {
+    if (supervisor->settings.init)
         TRY(founding_begin(&supervisor->founding, supervisor->identity.data));
-        TRY(settings_probe(&supervisor->settings));
-    }
+    TRY(settings_probe(&supervisor->settings));
     snprintf(supervisor->pidfile_path, sizeof supervisor->pidfile_path, "%s/run/pids.json",
              supervisor->identity.data);
     leftover_clear(supervisor->pidfile_path);
     TRY(identity_make_run_dir(&supervisor->identity, supervisor->settings.run_dir));
     TRY(identity_keys(&supervisor->identity));
+    TRY(settings_restore(&supervisor->settings, supervisor->identity.data));
     if (supervisor->settings.place)
         TRY(place_check(supervisor->identity.data));
     open_pidfile(supervisor);

@@ -121,6 +121,16 @@ static int found(const struct args *args)
     return program_become("changeagentd", words);
 }
 
+/* Nor is the last resort: the node must not run. */
+static int force(const struct args *args)
+{
+    if (args->word_count != 1 || args->data == NULL)
+        return usage("node force-new-cluster --data DIR [--yes]");
+    return program_become(
+        "changeagent-storage",
+        (const char *const[]){"force-new-cluster", args->data, args->sure ? "yes" : NULL, NULL});
+}
+
 static int act(struct ca *ca, const struct args *args, int slot)
 {
     const char *action = args->words[0];
@@ -159,9 +169,11 @@ int verb_node(const struct args *args)
         return back_up(args);
     if (args->word_count > 0 && strcmp(args->words[0], "init") == 0)
         return found(args);
+    if (args->word_count > 0 && strcmp(args->words[0], "force-new-cluster") == 0)
+        return force(args);
     if (args->word_count < 1 || args->word_count > 2 || !is_action(args->words[0]))
         return usage("node drain|undrain|ready|catchup [NODE]: NODE is a name, an id or an "
-                     "endpoint; or node init, or node backup DIR");
+                     "endpoint; or node init, node backup DIR, node force-new-cluster");
     if (args->word_count == 1 && args->endpoints.count != 1)
         return usage("several endpoints are given: say which node is meant");
     if ((args->word_count == 1 ? args_open(args, NULL, &ca) : open_patient(args, &ca)) != CA_OK)

@@ -29,8 +29,10 @@ static const struct verb verbs[] = {
     {"node", verb_node,
      "node init: found a cluster of one in an empty directory; node drain|undrain|ready [NODE]: "
      "keep a node from leading, end that, ask for its health; node catchup [NODE]: show how far it "
-     "is until it has all; node backup DIR: write a snapshot",
-     "changeagent node drain n1"},
+     "is until it has all; node backup DIR: write a snapshot; node force-new-cluster: the last "
+     "resort, when a majority is lost for good",
+     "changeagent node drain n1\n          changeagent node force-new-cluster --data "
+     "/var/lib/changeagent"},
     {"member", verb_member,
      "member list|add|remove|set|promote|cancel: who belongs to the cluster; several joined by and",
      "changeagent member add tcp://10.0.0.4:7602 PUBLICKEY name=n4 and remove n2"},

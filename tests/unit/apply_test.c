@@ -362,6 +362,32 @@ static void holes_second_foundings_and_lost_outcomes_stop(void **state)
     bench_close(&bench);
 }
 
+/* Restored, or begun anew by force: ids, chain and outcomes go on. */
+static void a_later_founding_begins_a_new_history(void **state)
+{
+    struct bench bench;
+    uint8_t note[24] = "the cluster id..", hash[HASH_SIZE];
+    struct entry founding = {.kind = ENTRY_FOUNDING, .body = SPAN(note, sizeof note)};
+    const struct apply_mark *at = &bench.apply.at;
+    bench_open(&bench, 1);
+    assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
+    assert_int_equal(at->parent, 0);
+    put(&bench, 1, 3, "a", "x");
+    memcpy(hash, at->hash, sizeof hash);
+    save_u64(note + 16, 4712);
+    assert_int_equal(run(&bench, kit_append(&bench.kit, &founding)), ERR_NONE);
+    assert_true(at->history == 4712 && at->parent == 4711 && at->fork_id == 3 && at->last_id == 3);
+    assert_memory_equal(at->hash, hash, sizeof hash);
+    assert_int_equal(run(&bench, kit_put(&bench.kit, 1, 1, 3, "a", "x")), ERR_NONE);
+    assert_int_equal(bench.effect.first_id, 1); /* the outcome of before */
+    put(&bench, 2, 1, "a", "y");
+    assert_true(at->last_id == 4 && at->fork_id == 3);
+    save_u64(note + 16, 4713);
+    note[0] = 'T'; /* another cluster */
+    assert_int_equal(run(&bench, kit_append(&bench.kit, &founding)), ERR_CORRUPT);
+    bench_close(&bench);
+}
+
 static void the_key_of_the_hash_tables_decides_nothing(void **state)
 {
     struct bench a, b;
@@ -504,6 +530,7 @@ int main(void)
         cmocka_unit_test(old_outcomes_expire_by_log_time),
         cmocka_unit_test(what_is_not_known_yet_is_refused_or_stops),
         cmocka_unit_test(holes_second_foundings_and_lost_outcomes_stop),
+        cmocka_unit_test(a_later_founding_begins_a_new_history),
         cmocka_unit_test(settings_change_by_the_log_and_limit_what_comes_after),
         cmocka_unit_test(a_higher_feature_level_stops_the_node),
         cmocka_unit_test(a_cut_only_ever_raises_what_is_cut),

@@ -151,7 +151,7 @@ TEST(a_member_of_another_incarnation_has_not_joined)
     CHECK(joining.state == JOINING_DONE);
 }
 
-TEST(a_refusal_is_asked_again_but_for_a_clone)
+TEST(a_refusal_is_asked_again_but_for_a_clone_or_another_history)
 {
     struct joining joining = told();
     SCOPED(bytes) none = {0};
@@ -159,6 +159,9 @@ TEST(a_refusal_is_asked_again_but_for_a_clone)
     CHECK(joining.state == JOINING_ASKS && joining.since == 0 && !joining.told);
     CHECK(strcmp(joining.reason, "E_NO_LEADER: because") == 0);
     answer(&joining, "E_CLONE", &none, false);
+    CHECK(joining.state == JOINING_REFUSED);
+    joining = told();
+    answer(&joining, "E_HISTORY", &none, false);
     CHECK(joining.state == JOINING_REFUSED);
 }
 
@@ -220,5 +223,6 @@ TEST_MAIN(T(the_wish_names_address_key_and_name),
           T(localhost_with_a_cluster_elsewhere_is_refused_with_advice),
           T(what_is_no_address_is_refused), T(the_members_are_learned_from_every_answer),
           T(a_member_of_another_incarnation_has_not_joined),
-          T(a_refusal_is_asked_again_but_for_a_clone), T(the_dead_one_before_this_is_removed_first),
+          T(a_refusal_is_asked_again_but_for_a_clone_or_another_history),
+          T(the_dead_one_before_this_is_removed_first),
           T(one_that_lives_or_bears_another_name_is_left_alone), T(hostile_rows_end_nothing))

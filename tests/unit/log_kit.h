@@ -37,8 +37,9 @@ static inline struct span kit_append(struct log_kit *kit, struct entry *entry)
 
 static inline struct span kit_founding(struct log_kit *kit)
 {
-    uint8_t note[40] = "the cluster id..";
+    uint8_t note[82] = "the cluster id.."; /* one voter, in the oldest layout (members.h) */
     save_u64(note + 16, 4711);
+    note[24] = note[25] = note[32] = note[64] = note[72] = 1;
     struct entry entry = {.kind = ENTRY_FOUNDING, .body = SPAN(note, sizeof note)};
     return kit_append(kit, &entry);
 }

@@ -42,7 +42,7 @@ TEST(broken_bytes_are_refused)
     members_encode(&members, &bytes);
     for (size_t size = 0; size < bytes.size; size++)
         CHECK(members_decode(SPAN(bytes.data, size), &back) == ERR_BAD_MESSAGE);
-    bytes.data[24] = 3; /* another layout */
+    bytes.data[24] = 4; /* another layout */
     CHECK(members_decode(bytes_span(&bytes), &back) == ERR_BAD_MESSAGE);
     bytes.data[24] = 2;
     bytes.data[25] = 200; /* more voters than there may be */
@@ -51,6 +51,27 @@ TEST(broken_bytes_are_refused)
     memset(bytes.data + MEMBERS_HEADER_SIZE, 9, MEMBERS_KEY_SIZE); /* out of order */
     CHECK(members_decode(bytes_span(&bytes), &back) == ERR_BAD_MESSAGE);
     bytes_close(&bytes);
+}
+
+TEST(a_later_history_names_the_one_before)
+{
+    struct members members = sample(), back;
+    struct bytes bytes = {0}, first = {0};
+    members_encode(&members, &first);
+    members.parent = 41;
+    members_encode(&members, &bytes);
+    CHECK(bytes.size == first.size + 8); /* the first one is written as ever */
+    CHECK(members_decode(bytes_span(&first), &back) == ERR_NONE && back.parent == 0);
+    CHECK(members_decode(bytes_span(&bytes), &back) == ERR_NONE && back.parent == 41);
+    CHECK(members_same(&members, &back));
+    for (size_t size = 0; size < bytes.size; size++)
+        CHECK(members_decode(SPAN(bytes.data, size), &back) == ERR_BAD_MESSAGE);
+    save_u64(bytes.data + MEMBERS_HEADER_SIZE, 42); /* its own */
+    CHECK(members_decode(bytes_span(&bytes), &back) == ERR_BAD_MESSAGE);
+    save_u64(bytes.data + MEMBERS_HEADER_SIZE, 0);
+    CHECK(members_decode(bytes_span(&bytes), &back) == ERR_BAD_MESSAGE);
+    bytes_close(&bytes);
+    bytes_close(&first);
 }
 
 /* As it was written before there were roles. */
@@ -100,4 +121,5 @@ TEST(roles_that_contradict_are_refused)
 }
 
 TEST_MAIN(T(voters_stand_in_key_order), T(what_was_encoded_is_decoded), T(broken_bytes_are_refused),
-          T(the_list_of_voters_is_still_read), T(roles_that_contradict_are_refused))
+          T(a_later_history_names_the_one_before), T(the_list_of_voters_is_still_read),
+          T(roles_that_contradict_are_refused))

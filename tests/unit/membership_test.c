@@ -1,4 +1,5 @@
 /* membership_test.c - the members change, seen from one core of three (I8 .. I11). */
+#include "common/keys.h"
 #include "consensus/plan.h"
 #include "tests/unit/raft_kit.h"
 
@@ -243,7 +244,93 @@ TEST(a_refusal_names_somebody_to_let_in)
     kit_close(&kit);
 }
 
-TEST_MAIN(T(no_configuration_before_an_entry_of_the_own_term), T(one_configuration_at_a_time),
+static bool complains_of(const struct kit *kit, const char *word)
+{
+    for (uint32_t i = 0; i < kit->out.count; i++)
+        if (kit->out.at[i].kind == OUTPUT_COMPLAINT && strstr(kit->out.at[i].text, word) != NULL)
+            return true;
+    return false;
+}
+
+/* A cluster in its second history; what comes from the first one is not of it (R97). */
+TEST(a_server_of_another_history_is_heard_in_nothing)
+{
+    struct kit kit = {0};
+    static const enum message_type types[] = {MESSAGE_VOTE, MESSAGE_APPEND, MESSAGE_NOTE,
+                                              MESSAGE_FORWARD, MESSAGE_ASK_INDEX};
+    kit_make_members(&kit);
+    kit.members.parent = 4;
+    kit_open_core(&kit);
+    kit_load(&kit, 1, (uint64_t[]){1}, 1, true);
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        struct message message = kit_from(&kit, SLOT_2, 9, types[i]);
+        message.vote.candidate_term = 9;
+        kit_peer(&kit, SLOT_2, &message);
+        CHECK(kit.raft->term == 1 && kit.raft->leader == RAFT_NOBODY);
+        CHECK(kit_count(&kit, OUTPUT_SEND) == 0);
+        CHECK(i > 0 || complains_of(&kit, "E_HISTORY")); /* once */
+    }
+    struct message vote = kit_from(&kit, SLOT_2, 9, MESSAGE_VOTE);
+    vote.peer.history = 5;
+    vote.vote.candidate_term = 9;
+    kit_peer(&kit, SLOT_2, &vote);
+    CHECK(kit.raft->term == 9);
+    kit_balloted(&kit);
+    CHECK(kit_out(&kit, MESSAGE_VOTED, 0)->peer.history == 5);
+    kit_close(&kit);
+}
+
+TEST(a_server_of_another_history_says_so_and_is_not_let_in)
+{
+    struct kit kit;
+    lead(&kit);
+    struct raft_voter other = {.endpoint = "tcp://10.0.0.9:1"};
+    char wish[128], key[41];
+    memset(other.key, 9, RAFT_KEY_SIZE);
+    keys_print(other.key, key);
+    snprintf(wish, sizeof wish, "add peer=tcp://10.0.0.9:1 key=%s", key);
+    CHECK(span_is(ask(&kit, wish)->error, "E_UNREACHABLE"));
+    uint32_t slot = (uint32_t)raft_slot_of(kit.raft, other.key);
+    struct message met = kit_from(&kit, slot, 0, MESSAGE_MET);
+    met.peer.history = met.met.history = 77;
+    kit_peer(&kit, slot, &met);
+    CHECK(complains_of(&kit, "000000000000004d") && complains_of(&kit, "0000000000000005"));
+    const struct message_members_are *are = ask(&kit, wish);
+    CHECK(span_is(are->error, "E_HISTORY") && !are->done);
+    CHECK(memmem(are->detail.data, are->detail.size, "000000000000004d", 16) != NULL);
+    CHECK(kit.raft->config_count == 1);
+    met.peer.history = met.met.history = 0; /* it was cleared */
+    memset(met.peer.cluster, 0, CLUSTER_ID_SIZE);
+    kit_peer(&kit, slot, &met);
+    CHECK(ask(&kit, wish)->error.size == 0);
+    kit_close(&kit);
+}
+
+TEST(a_sole_member_is_where_its_file_says)
+{
+    struct kit kit = {0};
+    kit_make_members(&kit);
+    kit.members.count = 1;
+    kit_open_core(&kit);
+    kit_load(&kit, 1, (uint64_t[]){1}, 1, true);
+    kit_tick(&kit, 2000);
+    kit_balloted(&kit);
+    CHECK(kit.raft->role == ROLE_LEADER);
+    kit_flush(&kit);
+    CHECK(strcmp(active(&kit)->at[0].endpoint, "tcp://x") == 0); /* I9 */
+    kit_stored(&kit, LIFE, 2);
+    kit_flush(&kit);
+    CHECK(strcmp(active(&kit)->at[0].endpoint, "a") == 0 && kit.raft->log.last == 3);
+    kit_stored(&kit, LIFE, 2);
+    kit_flush(&kit);
+    CHECK(kit.raft->log.last == 3); /* once */
+    kit_close(&kit);
+}
+
+TEST_MAIN(T(a_server_of_another_history_is_heard_in_nothing),
+          T(a_server_of_another_history_says_so_and_is_not_let_in),
+          T(a_sole_member_is_where_its_file_says),
+          T(no_configuration_before_an_entry_of_the_own_term), T(one_configuration_at_a_time),
           T(while_joint_an_entry_needs_both_majorities),
           T(no_joint_configuration_without_both_majorities_in_sight),
           T(a_leader_that_nobody_succeeds_goes_when_it_is_known),

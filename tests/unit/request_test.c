@@ -102,6 +102,9 @@ TEST(a_cursor_of_another_log_is_refused)
     other.cluster[0] = 0;
     list.cursor = SPAN(text, request_cursor(&other, 1, hash, text));
     CHECK(request_list(&standing, &list, &out).err == ERR_HISTORY);
+    standing.log_history = 4; /* its beginning is in the log, and not applied */
+    CHECK(request_list(&standing, &list, &out).err == ERR_NOT_READY);
+    standing.log_history = 3;
     list.cursor = SPAN("nonsense", 8);
     CHECK(request_list(&standing, &list, &out).err == ERR_BAD_REQUEST);
 }
