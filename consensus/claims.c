@@ -188,6 +188,16 @@ static void tell_history(struct claims *claims, uint32_t slot, const struct raft
                                 "with --join"));
 }
 
+/* One of the two gets the log from its start, and has not come to this history yet. */
+static bool may_learn(const struct claims *claims, uint32_t slot, const struct message *message)
+{
+    struct raft_peer_view peer = raft_peer(claims->raft, slot);
+    struct raft_status status;
+    raft_status(claims->raft, &status);
+    bool member = peer.member && peer.incarnation == message->peer.from_incarnation;
+    return member || status.role == ROLE_OUTSIDE;
+}
+
 static bool is_foreign(struct claims *claims, uint32_t slot, const struct message *message)
 {
     static const uint8_t none[CLUSTER_ID_SIZE];
@@ -197,7 +207,7 @@ static bool is_foreign(struct claims *claims, uint32_t slot, const struct messag
     if (!status.has_cluster || memcmp(theirs, none, CLUSTER_ID_SIZE) == 0)
         return false;
     bool same = memcmp(theirs, status.cluster, CLUSTER_ID_SIZE) == 0;
-    if (same && message->peer.history == status.head_history)
+    if (same && (message->peer.history == status.head_history || may_learn(claims, slot, message)))
         return false;
     if (same)
         tell_history(claims, slot, &status, message);

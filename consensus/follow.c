@@ -104,10 +104,9 @@ static void learn_commit(struct raft *raft, const struct message_append *append,
 static void know_leader(struct raft *raft, const struct raft_input *in)
 {
     struct peer *peer = &raft->peers.at[in->slot];
-    if (state_members(raft)->count == 0) {
-        memcpy(raft->called_by, in->message->peer.cluster, CLUSTER_ID_SIZE);
-        raft->called_history = in->message->peer.history;
-    }
+    memcpy(raft->called_by, in->message->peer.cluster, CLUSTER_ID_SIZE);
+    raft->called = true;
+    raft->called_history = in->message->peer.history;
     if (peer->member >= 0)
         return;
     peer->node = in->message->peer.from;
@@ -123,7 +122,7 @@ void follow_doubt_caller(struct raft *raft, const struct peer_head *head)
     if (!other || raft->now_ms < raft->leader_heard_ms + raft->election_max_ms)
         return;
     memset(raft->called_by, 0, CLUSTER_ID_SIZE);
-    raft->called_history = 0;
+    raft->called = false;
 }
 
 void follow_recognise(struct raft *raft, const struct raft_input *in)

@@ -164,7 +164,7 @@ const uint8_t *state_cluster(const struct raft *raft)
 uint64_t state_history(const struct raft *raft)
 {
     const struct members *members = state_members(raft);
-    if (members->count == 0)
+    if (raft->called && (members->count == 0 || raft->self < 0))
         return raft->called_history;
     return members->parent != 0 ? members->history : 0;
 }

@@ -227,7 +227,8 @@ struct raft {
         uint64_t to, to_incarnation;
     } noted;
     bool joins;                         /* never founds: waits to be added */
-    uint8_t called_by[CLUSTER_ID_SIZE]; /* the leader's cluster, while the own log names none */
+    uint8_t called_by[CLUSTER_ID_SIZE]; /* the leader's cluster, for while the own log names none */
+    bool called; /* and its history, for while the own log does not name this node */
     uint64_t called_history;
     const char *outside; /* why the role is OUTSIDE */
     uint8_t outside_cluster[CLUSTER_ID_SIZE];
@@ -275,7 +276,8 @@ void state_add_config(struct raft *raft, struct span record);
 /* Lends the cluster id: of the active configuration, else of the leader that calls. Zeros: none. */
 const uint8_t *state_cluster(const struct raft *raft);
 
-/* The history of that, as peer heads bear it: 0 for the first of a cluster. */
+/* The history of that, as peer heads bear it: 0 for the first of a cluster. Who gets the log from
+ * its start is in the leader's history before its own log says so. */
 uint64_t state_history(const struct raft *raft);
 
 /* Log index of the active configuration; 0: it is the note, or there is none. */

@@ -99,6 +99,7 @@ static bool call_back(struct raft *raft, struct memberop *op, struct verdict *ve
     }
     if (peer->met_other) {
         *verdict = refuse_history(raft, peer);
+        peer->met_ms = 0; /* it is asked anew next time: it may have been cleared meanwhile */
         return false;
     }
     if (op->node != 0 && op->node != peer->met_node) {
@@ -250,6 +251,8 @@ void wishes_met(struct raft *raft, const struct raft_input *in)
     peer->met_node = head->from;
     peer->met_incarnation = head->from_incarnation;
     bool founded = memcmp(head->cluster, state_cluster(raft), CLUSTER_ID_SIZE) == 0;
-    peer->met_other = founded && head->history != state_history(raft);
+    bool member = peer->member >= 0 && peer->incarnation == head->from_incarnation;
+    /* A member that has not got the whole log yet may not know which history it is in. */
+    peer->met_other = founded && !member && head->history != state_history(raft);
     peer->met_history = in->message->met.history;
 }

@@ -13,7 +13,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { PATH_BYTES_MAX = 4096, SLICE_BYTES = 1 << 20, GENERATION = 1, MARK_SIZE = HASH_SIZE + 1 };
@@ -302,6 +304,7 @@ int restore_main(int argc, char **argv)
         fprintf(stderr, "usage: changeagentd --data DIR --restore BACKUP\n");
         return EXIT_CONFIG;
     }
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* whoever starts it again begins where it was */
     log_open("storage", LOG_INFO);
     SCOPED(restore) restore = {.data_dir = argv[2]};
     enum err err = run(&restore, argv[3]);

@@ -60,7 +60,8 @@ def test_a_backup_starts_a_new_history_that_others_join(house):
     api = first.places()["api"]
     ask_until(api, "status", "status_is")
     txid, body = os.urandom(16), msgpack.packb({"changes": [{"type": 1, "data": b"once"}]}, use_bin_type=True)
-    put_until_done(api, "first")
+    for letter in "abcdefghijklmnopqrstuvwxyz":  # more than goes in one message to who joins
+        put_until_done(api, letter * 150000)
     born = ask(api, "hello")["born"]
     once = ask(api, "put", 10, txid=txid, born=born, attempt=1, body=body)
     check(once["verb"] == "put_done", "%r" % once)
@@ -68,17 +69,18 @@ def test_a_backup_starts_a_new_history_that_others_join(house):
     code, words = backup(first, directory)
     check(code == 0, words)
     put_until_done(api, "not in the backup")
+    last = once["id"]
     old, rows, cursor = status(first), dump(first), cursor_of(first, 1)
 
     node = restored(house, cluster, directory)
     new, there = status(node), node.places()["api"]
     check(new["cluster"] == old["cluster"] and new["history"] != old["history"], "%r %r" % (old, new))
-    check(dump(node) == rows[:2], "ids, times, hashes or data are others")
+    check(dump(node) == rows[:last] and len(rows) == last + 1, "ids, times, hashes or data are others")
     again = ask(there, "put", 10, txid=txid, born=born, attempt=2, body=body)
     check(again["verb"] == "put_done" and again["id"] == once["id"], "it was written twice: %r" % again)
-    check(status(node)["last_id"] == 2, "it was written twice")
-    check_history(ask(there, "list", cursor=cursor), old, new, 2)
-    check(put_until_done(there, "of now")["id"] == 3, "ids do not go on")
+    check(status(node)["last_id"] == last, "it was written twice")
+    check_history(ask(there, "list", cursor=cursor), old, new, last)
+    check(put_until_done(there, "of now")["id"] == last + 1, "ids do not go on")
 
     join = [make_node(cluster, name, join=node) for name in ("r2", "r3")]
     for other in join:
@@ -89,7 +91,7 @@ def test_a_backup_starts_a_new_history_that_others_join(house):
                                                       (status(one) or {"last_id": 0, "chain": 0, "history": 0}
                                                        for one in three)}) == 1)
     for one in join:
-        check_history(ask_until(one.places()["api"], "list", "failed", cursor=cursor), old, new, 2)
+        check_history(ask_until(one.places()["api"], "list", "failed", cursor=cursor), old, new, last)
     check(members(node)[0]["peer"] and len(members(node)) == 3, "%r" % members(node))
 
     node.kill()  # the same command, with the node as it is now
@@ -222,9 +224,15 @@ def test_one_node_that_is_left_begins_a_new_history_by_force(house):
         wait_for("%s to tell of the other history" % node.name, 15,
                  lambda text=node: "event=foreign_history" in log_of(text), every=0.1)
         check(other["history"] in log_of(node), log_of(node)[-1000:])
-    check(wait_leader([first]) is first and status(first)["last_id"] == 101, "the histories were mixed")
+    check(wait_history(first) == new["history"] and status(first)["last_id"] == 101, "the histories were mixed")
     check([row["data"] for row in dump(first)[100:]] == ["alone"], "the histories were mixed")
     check([row["data"] for row in dump(second)[100:]] == ["of before"], "the histories were mixed")
+
+    first.kill()
+    code, words = run([CHANGEAGENT, "verify", first.data])
+    check(code == 0 and "sound" in words, "%d %s" % (code, words[-800:]))
+    first.start()
+    wait_leader([first])
 
     second.kill()  # one that asks to be let in as it is
     code, words = run([CHANGEAGENTD, "--config", second.config, "--join", first.places()["api"]])

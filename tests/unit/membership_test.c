@@ -306,6 +306,38 @@ TEST(a_server_of_another_history_says_so_and_is_not_let_in)
     kit_close(&kit);
 }
 
+/* It gets the log from its start, where the history is still the first one. */
+TEST(a_learner_is_in_the_history_of_its_leader_before_its_log_says_so)
+{
+    struct kit kit = {0};
+    kit_make_members(&kit);
+    kit_open_core(&kit);
+    members_drop(&kit.members, 0); /* it is nobody here */
+    kit_load(&kit, 1, (uint64_t[]){1}, 1, true);
+    CHECK(kit.raft->role == ROLE_OUTSIDE);
+    for (int i = 0; i < 2; i++) {
+        struct bytes noop = {0};
+        uint64_t next = kit.raft->log.last + 1;
+        kit_record(&noop, next, 1, ENTRY_NOOP, (struct span){0}, kit.hash);
+        struct message append = kit_append(&kit, SLOT_2, 2, bytes_span(&noop));
+        append.append.prev_index = next - 1;
+        append.peer.history = 77;
+        kit_peer(&kit, SLOT_2, &append);
+        CHECK(kit.raft->log.last == next);
+        kit_balloted(&kit);
+        kit_flush(&kit);
+        kit_stored(&kit, LIFE, 2);
+        kit_flush(&kit);
+        CHECK(kit_out(&kit, MESSAGE_APPENDED, 0)->peer.history == 77);
+        bytes_close(&noop);
+    }
+    struct message vote = kit_from(&kit, SLOT_3, 9, MESSAGE_VOTE); /* of the first history */
+    vote.vote.candidate_term = 9;
+    kit_peer(&kit, SLOT_3, &vote);
+    CHECK(kit.raft->term == 2);
+    kit_close(&kit);
+}
+
 TEST(a_sole_member_is_where_its_file_says)
 {
     struct kit kit = {0};
@@ -329,6 +361,7 @@ TEST(a_sole_member_is_where_its_file_says)
 
 TEST_MAIN(T(a_server_of_another_history_is_heard_in_nothing),
           T(a_server_of_another_history_says_so_and_is_not_let_in),
+          T(a_learner_is_in_the_history_of_its_leader_before_its_log_says_so),
           T(a_sole_member_is_where_its_file_says),
           T(no_configuration_before_an_entry_of_the_own_term), T(one_configuration_at_a_time),
           T(while_joint_an_entry_needs_both_majorities),

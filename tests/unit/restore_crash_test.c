@@ -274,6 +274,14 @@ TEST(a_directory_that_holds_something_is_refused)
     }
 }
 
+TEST(a_word_of_an_earlier_restore_that_is_none_is_refused)
+{
+    struct kit kit = blank();
+    kit_shell("echo nonsense > %s/identity/%s", kit.dir, "restored");
+    CHECK(restore_it(kit.dir) == 113);
+    kit_drop(&kit);
+}
+
 /* ---- the group --------------------------------------------------------------------------------
  */
 
@@ -301,6 +309,7 @@ int main(int argc, char **argv)
         T(what_is_no_whole_backup_is_refused_and_leaves_no_node),
         T(a_flipped_bit_anywhere_in_a_backup_is_found_before_it_is_a_node),
         T(a_directory_that_holds_something_is_refused),
+        T(a_word_of_an_earlier_restore_that_is_none_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
