@@ -131,15 +131,12 @@ static void step_out(struct raft *raft)
     standing_refresh(raft);
 }
 
-/* A sole member is where its own file says: there is nobody else who could be told (R112). */
+/* A history that has just begun leaves open where its only member is: its own file says it (R112).
+ */
 static bool settle_address(struct raft *raft)
 {
     struct members next = *state_members(raft);
-    uint32_t live = 0;
-    for (uint32_t i = 0; i < next.count; i++)
-        live += member_lives(&next.at[i]);
-    if (raft->self < 0 || live != 1 || raft->endpoint[0] == '\0' ||
-        strcmp(next.at[raft->self].endpoint, raft->endpoint) == 0)
+    if (raft->self < 0 || next.at[raft->self].endpoint[0] != '\0' || raft->endpoint[0] == '\0')
         return false;
     char *endpoint = next.at[raft->self].endpoint;
     members_copy_endpoint(endpoint, raft->endpoint, strlen(raft->endpoint));

@@ -74,7 +74,7 @@ void refound_close(struct refound *refound)
 
 /* ---- the record ------------------------------------------------------------------------------ */
 
-/* One voter: this node, where it was before if the log knows it. */
+/* One voter: this node, as it was called before if the log knows it. */
 static struct members succeed(const struct refound *refound, uint64_t incarnation)
 {
     const struct members *before = &refound->members;
@@ -84,6 +84,7 @@ static struct members succeed(const struct refound *refound, uint64_t incarnatio
     if (known >= 0)
         self = before->at[known];
     memcpy(members.cluster, before->cluster, sizeof members.cluster);
+    memset(self.endpoint, 0, sizeof self.endpoint); /* consensus knows it from its file */
     memcpy(self.key, refound->keys.public_key, KEY_SIZE);
     self.node = refound->keys.node_id;
     self.incarnation = incarnation;
