@@ -120,6 +120,8 @@ static void scan(struct ca *ca)
         return;
     ca->scan_due_ms = now + (ca->born == 0 ? START_MS : SCAN_MS);
     find_gone(ca, gone, now);
+    for (uint32_t slot = 0; slot < ca->endpoints.count; slot++)
+        ca->nodes[slot].marked = true; /* asking about the connection can swallow the signal */
     for (uint64_t at = 0; at < ca->table_size && ca->asks > 0; at++)
         if (ca->table[at] != NULL)
             tick_ask(ca, ca->table[at], gone, now);
@@ -135,22 +137,32 @@ static uint32_t turn(struct ca *ca)
     return found + exchange_send(ca);
 }
 
-/* Sending can swallow the signal that something came: look before sleeping. */
+/* Sleeps until a socket has news, and marks the node that it belongs to. */
+static void look(struct ca *ca, uint32_t wait_ms)
+{
+    struct epoll_event events[32];
+    int count = epoll_wait(ca->epoll, events, COUNT_OF(events), (int)wait_ms);
+    for (int i = 0; i < count; i++)
+        for (uint32_t slot = 0; slot < ca->endpoints.count; slot++)
+            if (ca->nodes[slot].talk.fd == events[i].data.fd)
+                ca->nodes[slot].marked = true;
+}
+
 static bool is_readable(struct ca *ca)
 {
     for (uint32_t slot = 0; slot < ca->endpoints.count; slot++)
-        if (talk_readable(&ca->nodes[slot].talk))
+        if (ca->nodes[slot].marked && talk_readable(&ca->nodes[slot].talk))
             return true;
     return false;
 }
 
 uint32_t client_work(struct ca *ca, uint32_t wait_ms)
 {
-    struct epoll_event events[8];
+    look(ca, 0);
     uint32_t found = turn(ca), longest = ca_wait_ms(ca);
     if (found > 0 || wait_ms == 0 || is_readable(ca))
         return found;
-    epoll_wait(ca->epoll, events, COUNT_OF(events), (int)(wait_ms < longest ? wait_ms : longest));
+    look(ca, wait_ms < longest ? wait_ms : longest);
     stream_rearm(ca);
     return turn(ca);
 }

@@ -40,6 +40,7 @@ struct node {
     struct talk talk;
     char endpoint[TALK_ENDPOINT_MAX];
     char stream[CLIENT_TEXT_MAX + 1]; /* learned from hello; empty before */
+    bool marked;                      /* there may be something to receive */
 };
 
 struct ask_queue {
@@ -108,7 +109,7 @@ void client_copy_text(char *to, size_t room, struct span text);
 
 /* ---- exchange.c: asks on their way -------------------------------------------------------- */
 
-uint32_t exchange_receive(struct ca *ca); /* everything that has come; how much */
+uint32_t exchange_receive(struct ca *ca); /* what has come to the marked nodes; how much */
 uint32_t exchange_send(struct ca *ca);    /* all that waits and can go; how much */
 void exchange_put_in_line(struct ca *ca, struct ask *ask);
 void exchange_finish(struct ca *ca, struct ask *ask, const struct message *answer);

@@ -152,6 +152,7 @@ static enum err send_message(struct ca *ca, uint32_t slot, const struct message 
     message_encode_map(message, &ca->out);
     if (ca->out.failed)
         return ERR_NOMEM;
+    ca->nodes[slot].marked = true; /* sending can swallow the signal that something came */
     return talk_send(&ca->nodes[slot].talk, bytes_span(&ca->out));
 }
 
@@ -363,10 +364,16 @@ uint32_t exchange_receive(struct ca *ca)
 {
     uint32_t found = 0;
     for (uint32_t slot = 0; slot < ca->endpoints.count; slot++) {
+        struct node *node = &ca->nodes[slot];
         struct span topic, body;
-        for (uint32_t n = 0; n < DRAIN_MAX && talk_receive(&ca->nodes[slot].talk, &topic, &body);
-             n++, found++)
+        uint32_t count = 0;
+        if (!node->marked)
+            continue;
+        node->marked = false;
+        for (; count < DRAIN_MAX && talk_receive(&node->talk, &topic, &body); count++)
             on_message(ca, slot, body);
+        node->marked = node->marked || count == DRAIN_MAX;
+        found += count;
     }
     return found;
 }
