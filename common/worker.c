@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -166,4 +167,9 @@ int worker_join(struct worker *worker)
     pthread_join(worker->thread, NULL);
     worker->started = false;
     return worker->exit_code;
+}
+
+void worker_give_way(void)
+{
+    sched_yield();
 }

@@ -49,4 +49,8 @@ MUST_USE enum err worker_start(struct worker *worker, const char *name, int (*ru
                                void *self);
 int worker_join(struct worker *worker);
 
+/* Lets others run that wait for the processor: a woken thread does not throw out a running one
+ * (SCHED_BATCH), so long work in the background says this every tenth of a millisecond or so. */
+void worker_give_way(void);
+
 #endif

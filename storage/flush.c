@@ -1,5 +1,9 @@
 #include "storage/flush.h"
 
+#include "common/worker.h"
+
+enum { GIVE_WAY_ROWS = 16 }; /* a tenth of a millisecond */
+
 static void use_tag(struct flush *flush, struct span tag, uint64_t id)
 {
     uint32_t known = flush->tags.count;
@@ -64,9 +68,14 @@ static enum err write_rows(struct flush *flush, struct state *state)
     for (size_t at = 0; at < flush->outcomes.size; at += sizeof outcome) {
         memcpy(&outcome, flush->outcomes.data + at, sizeof outcome);
         TRY(state_add_outcome(state, &outcome));
+        if (at / sizeof outcome % GIVE_WAY_ROWS == 0)
+            worker_give_way();
     }
-    for (uint32_t number = 0; number < flush->tags.count; number++)
+    for (uint32_t number = 0; number < flush->tags.count; number++) {
         TRY(state_add_tag(state, tagmap_text(&flush->tags, number), &flush->changed[number]));
+        if (number % GIVE_WAY_ROWS == 0)
+            worker_give_way();
+    }
     TRY(collection_write(&flush->collection, &state->keys));
     return write_configs(flush, state);
 }

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/worker.h"
 #include "protocol/link.h"
 #include "storage/courier.h"
 #include "storage/cutter.h"
@@ -161,6 +162,7 @@ static enum err take_items(struct keeper *keeper, uint32_t max, uint32_t *count)
     struct queue *queue = &keeper->room->rooms->keeper;
     for (*count = 0; *count < max && err == ERR_NONE && (item = queue_pop(queue)); ++*count) {
         err = on_item(keeper, item);
+        worker_give_way();
         room_item_free(item);
     }
     return err;
@@ -175,6 +177,7 @@ static uint32_t drain_queue(void *owner)
     enum err err = take_items(keeper, DRAIN_ITEMS, &count);
     if (err == ERR_NONE && !keeper->loop.stopped)
         err = work(keeper, &worked);
+    worker_give_way();
     if (err != ERR_NONE)
         stop(keeper, "keeper_failed", err);
     return count + worked;

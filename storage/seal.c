@@ -2,6 +2,7 @@
 
 #include "common/hash.h"
 #include "common/log.h"
+#include "common/worker.h"
 #include "storage/bloom.h"
 
 #include <assert.h>
@@ -44,10 +45,11 @@ static const struct schema schema = {
 
 enum {
     SUMMARY_SIZE = 40 + 3 * HASH_SIZE,
+    GIVE_WAY_ROWS = 16,
     RUNS_PER_ROW = SEAL_HASH_BLOCK / sizeof(struct tagindex_run),
 };
 
-#define SLICE_SIZE MiB(1)
+#define SLICE_SIZE KiB(64)
 
 /* SEGMENT_PATH + suffix. */
 static enum err index_path(const char *segment_path, const char *suffix, char path[PATH_MAX])
@@ -175,9 +177,12 @@ static enum err write_sorted(struct store *store, const struct tagindex *index,
     enum err err = store_prepare(store, "INSERT INTO names VALUES(?1, ?2, ?3)", &name);
     if (err == ERR_NONE)
         err = store_prepare(store, "INSERT INTO tags VALUES(?1, ?2, ?3, ?4)", &ids);
-    for (uint32_t rank = 0; rank < index->tags.count && err == ERR_NONE; rank++)
+    for (uint32_t rank = 0; rank < index->tags.count && err == ERR_NONE; rank++) {
         err = write_tag(store, name, ids, rank, tagmap_text(&index->tags, order[rank]),
                         &index->lists[order[rank]]);
+        if (rank % GIVE_WAY_ROWS == 0)
+            worker_give_way();
+    }
     sqlite3_finalize(name);
     sqlite3_finalize(ids);
     return err;
