@@ -4,10 +4,10 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/worker.h"
 
 #include <assert.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -181,16 +181,6 @@ static enum err open_signals(struct running *running)
     return ERR_NONE;
 }
 
-/* A thread that wakes must not throw out the one that woke it: batches form behind it, and a
- * loaded machine switches less (measured: a fifth to a third more writes). Where the kernel says
- * no, nothing is lost but that. */
-static void choose_scheduling(void)
-{
-    struct sched_param none = {0};
-    if (sched_setscheduler(0, SCHED_BATCH, &none) != 0)
-        log_debug("scheduling_unchanged");
-}
-
 /* No secrets in core files. As many descriptors as there may be: at the limit libzmq tries to
  * accept again and again, and burns a processor for nothing. */
 static void set_limits(void)
@@ -208,7 +198,8 @@ static enum err open_base(struct running *running)
     struct service_base *base = running->base;
     set_limits();
     umask(077);
-    choose_scheduling();
+    if (!worker_wake_gently())
+        log_debug("scheduling_unchanged");
     TRY(bind_to_parent(base));
     TRY(open_signals(running));
     base->life = chance_u64();

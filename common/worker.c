@@ -169,6 +169,12 @@ int worker_join(struct worker *worker)
     return worker->exit_code;
 }
 
+bool worker_wake_gently(void)
+{
+    struct sched_param none = {0};
+    return sched_setscheduler(0, SCHED_BATCH, &none) == 0;
+}
+
 void worker_give_way(void)
 {
     sched_yield();

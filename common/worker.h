@@ -49,6 +49,11 @@ MUST_USE enum err worker_start(struct worker *worker, const char *name, int (*ru
                                void *self);
 int worker_join(struct worker *worker);
 
+/* The calling thread, and those it starts from now on, do not throw out a running one when they
+ * wake: batches form behind it, and a loaded machine switches less (measured: a fifth to a third
+ * more writes). False: the kernel says no, and nothing is lost but that. */
+bool worker_wake_gently(void);
+
 /* Lets others run that wait for the processor: a woken thread does not throw out a running one
  * (SCHED_BATCH), so long work in the background says this every tenth of a millisecond or so. */
 void worker_give_way(void);

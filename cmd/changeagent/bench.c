@@ -9,6 +9,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/worker.h"
 
 #include <math.h>
 #include <poll.h>
@@ -308,6 +309,8 @@ int verb_bench(const struct args *given)
     bench->bodies = bytes_zeroed(bench->body_count, sizeof *bench->bodies);
     open_slots(bench);
     find_servers(bench, given);
+    if (args.rate == 0) /* as fast as it goes: the servers beside it come first */
+        (void)worker_wake_gently();
     int code = EXIT_USAGE;
     if (args_open(&args, &options, &bench->ca) == CA_OK && encode_bodies(bench))
         code = measure(bench);
