@@ -25,6 +25,7 @@ struct schema {
     uint32_t page_size, cache_kib;
     uint32_t checkpoint_pages; /* wal_autocheckpoint; 0: only by store_checkpoint */
     bool exclusive;            /* one connection ever: no -shm file */
+    bool once;                 /* written in one go under a name that nobody trusts: no WAL */
 };
 
 /* Application ids: "cag" and a letter. */

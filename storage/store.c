@@ -91,9 +91,11 @@ static enum err set_writer(struct store *store)
 {
     static const struct pragma exclusive = {"PRAGMA locking_mode = EXCLUSIVE",
                                             "PRAGMA locking_mode", "exclusive"};
+    static const struct pragma keep_deleted = {"PRAGMA secure_delete = OFF", "PRAGMA secure_delete",
+                                               "0"};
     static const struct pragma journal[] = {
-        {"PRAGMA secure_delete = OFF", "PRAGMA secure_delete", "0"},
         {"PRAGMA journal_mode = WAL", "PRAGMA journal_mode", "wal"},
+        {"PRAGMA journal_mode = MEMORY", "PRAGMA journal_mode", "memory"},
     };
     static const struct pragma sync[] = {
         [SCHEMA_FULL] = {"PRAGMA synchronous = FULL", "PRAGMA synchronous", "2"},
@@ -103,7 +105,8 @@ static enum err set_writer(struct store *store)
     if (schema->exclusive)
         TRY(demand_all(store, &exclusive, 1));
     TRY(set_number(store, "page_size", schema->page_size));
-    TRY(demand_all(store, journal, COUNT_OF(journal)));
+    TRY(demand_all(store, &keep_deleted, 1));
+    TRY(demand_all(store, &journal[schema->once], 1));
     TRY(demand_all(store, &sync[schema->sync], 1));
     TRY(set_number(store, "cache_size", -(int64_t)schema->cache_kib));
     return set_number(store, "wal_autocheckpoint", schema->checkpoint_pages);
