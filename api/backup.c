@@ -4,7 +4,7 @@
  * but who waits. */
 #include "api/shell.h"
 
-enum { BACKUP_MS = 10000 };
+enum { BACKUP_MS = 10000, NEW_MS = 5000 };
 
 static void end(struct api *api, enum err err)
 {
@@ -15,6 +15,21 @@ static void end(struct api *api, enum err err)
                : err == ERR_NOT_FOUND
                    ? "there is no such snapshot any more; begin again with an empty id"
                    : NULL);
+}
+
+/* A backup holds what this node had applied when it was asked for first: an older snapshot that
+ * still lies about will not do, nor a state that is not written yet. Asking again while it is made
+ * asks for the same one. */
+static uint64_t least_index(struct api *api, const struct message_backup *ask)
+{
+    struct backup *backup = &api->backup;
+    uint64_t now_ms = api->base.loop.now_ms;
+    if (ask->id.size > 0)
+        return 0;
+    if (backup->least_index == 0 || now_ms >= backup->asked_ms + NEW_MS)
+        backup->least_index = api->standing.applied_index;
+    backup->asked_ms = now_ms;
+    return backup->least_index;
 }
 
 void backup_ask(struct api *api, const struct door_route *route, const struct message *message)
@@ -29,6 +44,7 @@ void backup_ask(struct api *api, const struct door_route *route, const struct me
     ask.snapshot_read.id = message->backup.id;
     ask.snapshot_read.offset = message->backup.offset;
     ask.snapshot_read.bytes = message->backup.bytes;
+    ask.snapshot_read.least_index = least_index(api, &message->backup);
     backup->route = *route;
     backup->request = message->request;
     backup->due_ms = api->base.loop.now_ms + BACKUP_MS;
@@ -50,6 +66,7 @@ enum err backup_part(void *owner, uint32_t neighbour, const struct message *mess
         return ERR_NONE;
     }
     backup->waits = false;
+    backup->least_index = 0;
     answer.backup_is.id = part->id;
     answer.backup_is.index = part->index;
     answer.backup_is.head = part->head;

@@ -28,6 +28,7 @@ struct backup {
     bool waits;
     struct door_route route;
     uint64_t request, ticket, due_ms;
+    uint64_t least_index, asked_ms; /* where a new one ends at least; last asked for a new one */
 };
 
 /* The read index asked for last (confirm.c). */

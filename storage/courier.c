@@ -37,7 +37,8 @@ enum err courier_work(struct courier *courier, uint64_t now_ms, bool *worked)
 
 static enum err fill_part(struct courier *courier, struct artefact *artefact,
                           const struct message_snapshot_read *ask,
-                          struct message_snapshot_part *part, uint8_t hash[HASH_SIZE])
+                          struct message_snapshot_part *part, uint8_t hash[HASH_SIZE],
+                          uint64_t now_ms)
 {
     struct hash_state state;
     size_t max = ask->bytes < ARTEFACT_SLICE_MAX ? (size_t)ask->bytes : ARTEFACT_SLICE_MAX;
@@ -53,6 +54,8 @@ static enum err fill_part(struct courier *courier, struct artefact *artefact,
     part->size = artefact->size;
     part->data = bytes_span(&courier->slice);
     part->hash = SPAN(hash, HASH_SIZE);
+    if (ask->offset + courier->slice.size == artefact->size)
+        snapshot_was_read(&courier->snapshot, now_ms);
     courier->snapshot.slices++;
     courier->snapshot.bytes += courier->slice.size;
     return ERR_NONE;
@@ -74,7 +77,7 @@ enum err courier_read(struct courier *courier, uint32_t neighbour,
                        ? ERR_NOT_READY
                        : snapshot_ask(&courier->snapshot, ask->id, &place, now_ms, &artefact);
     if (err == ERR_NONE)
-        err = fill_part(courier, artefact, ask, part, hash);
+        err = fill_part(courier, artefact, ask, part, hash, now_ms);
     part->ticket = ask->ticket;
     part->offset = ask->offset;
     part->error = text_of(err);

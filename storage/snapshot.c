@@ -376,3 +376,9 @@ enum err snapshot_ask(struct snapshot *snapshot, struct span id, const struct sn
     }
     return ERR_NOT_READY;
 }
+
+void snapshot_was_read(struct snapshot *snapshot, uint64_t now_ms)
+{
+    uint64_t ago_ms = SNAPSHOT_IN_USE_MS - SNAPSHOT_READ_MS;
+    snapshot->used_ms = now_ms > ago_ms ? now_ms - ago_ms : 1;
+}

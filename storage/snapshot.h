@@ -14,7 +14,8 @@
 
 enum {
     SNAPSHOT_KEPT_MS = 600000,    /* after its last use */
-    SNAPSHOT_IN_USE_MS = 30000,   /* after the last slice somebody still reads it */
+    SNAPSHOT_IN_USE_MS = 30000,   /* after a slice somebody still reads it */
+    SNAPSHOT_READ_MS = 2000,      /* after its last slice: whoever else reads it asks sooner */
     SNAPSHOT_RETRY_MS = 5000,     /* after one could not be made */
     SNAPSHOT_YOUNG_MS = 200,      /* before a state that was not written yet is looked for again */
     SNAPSHOT_LAG_MAX = 2 * 131072 /* entries behind the state: too old for somebody new */
@@ -71,5 +72,8 @@ struct snapshot_place {
 MUST_USE enum err snapshot_ask(struct snapshot *snapshot, struct span id,
                                const struct snapshot_place *place, uint64_t now_ms,
                                struct artefact **ready);
+
+/* Its last slice was lent: unless somebody else asks soon, it may give way to a newer one. */
+void snapshot_was_read(struct snapshot *snapshot, uint64_t now_ms);
 
 #endif

@@ -129,6 +129,11 @@ def inspect(directory):
     return done.returncode, done.stdout + done.stderr
 
 
+def manifest_of(directory):
+    with open(os.path.join(directory, "MANIFEST")) as file:
+        return dict(line.split(" ", 1) for line in file.read().splitlines()[1:10])
+
+
 def test_a_backup_is_whole_or_says_what_is_not(house):
     cluster = house.cluster(1)
     node = cluster.nodes[0]
@@ -141,13 +146,15 @@ def test_a_backup_is_whole_or_says_what_is_not(house):
     history = load.stop()
     code, words = inspect(first)
     check(code == 0 and "whole" in words, "inspect: %d, %s" % (code, words))
-    with open(os.path.join(first, "MANIFEST")) as file:
-        manifest = dict(line.split(" ", 1) for line in file.read().splitlines()[1:10])
+    manifest = manifest_of(first)
     last = int(manifest["last-id"])
     rows = dump(node)
     check(last > 0 and rows[last - 1]["hash"] == manifest["change-hash"], "the manifest is of another log")
     code, words = backup(node, first)
     check(code != 0 and "already" in words, "a second backup into it: %d, %s" % (code, words))
+    code, words = backup(node, second)  # the snapshot of the first one still lies there
+    newest = int(manifest_of(second)["last-id"]) if code == 0 else 0
+    check(newest == len(rows), "the second backup ends at %d of %d: %d, %s" % (newest, len(rows), code, words))
     for name, offset in (("state.db", 5000), ("MANIFEST", 40), (sorted(os.listdir(os.path.join(first, "log")))[0], 9000)):
         shutil.rmtree(second, ignore_errors=True)
         shutil.copytree(first, second)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 from harness import (SILENT_S, check, leads, log_of, must_stay, put_until_done, status, tool, wait_for, wait_leader)
+from joining import wait_voters
 
 
 def copy(source, target):
@@ -99,6 +100,7 @@ def test_a_copied_directory_does_not_vote(house):
                                                               "join": third.places()["api"]}})
     copied.start()
     wait_for("it to be admitted again", 20, lambda: (status(copied) or {}).get("role") == "follower", every=0.05)
+    wait_voters(cluster.nodes[0], cluster.nodes)  # one majority decides again
     cluster.nodes[0].kill()  # now its vote is needed
     wait_leader([copied, third])
     put_until_done(copied.places()["api"], "the third one may go")
