@@ -84,8 +84,9 @@ bool catchup_is_cheaper(const struct raft *raft, const struct peer *peer)
     if (peer->past_snapshot || peer->probing || peer->next >= raft->log.held ||
         peer->next > raft->log.last)
         return false;
-    uint64_t lacks = raft->log.last - peer->next;
-    return lacks > raft->catchup_entries && lacks > (raft->log.last - raft->first_index) / 2;
+    /* A snapshot ends where the own state is: who has applied nothing yet has none. */
+    uint64_t brings = raft->applied > peer->next ? raft->applied - peer->next : 0;
+    return brings > raft->catchup_entries && brings > (raft->log.last - raft->first_index) / 2;
 }
 
 void catchup_link_down(struct raft *raft, struct peer *peer)

@@ -256,6 +256,7 @@ TEST(who_lacks_little_gets_entries)
     kit.raft->log.held = 900;
     peer->probing = false;
     peer->next = 300;
+    kit.raft->applied = kit.raft->log.last;
     CHECK(catchup_is_cheaper(kit.raft, peer));
     peer->next = 700; /* less than that */
     CHECK(!catchup_is_cheaper(kit.raft, peer));
@@ -264,6 +265,30 @@ TEST(who_lacks_little_gets_entries)
     peer->next = 300;
     peer->probing = true; /* not known yet */
     CHECK(!catchup_is_cheaper(kit.raft, peer));
+    kit.raft->log.held = 3;
+    kit_close(&kit);
+}
+
+/* A snapshot ends where the own state is. A new leader that has applied nothing waited for one for
+ * ever; the peer, without which nothing could commit, got no entries (simulation, seed 13684). */
+TEST(who_has_applied_little_sends_entries)
+{
+    struct kit kit;
+    kit_lead(&kit);
+    kit_flush(&kit);
+    kit_stored(&kit, LIFE, 2);
+    kit_acknowledge(&kit, SLOT_2, 2);
+    kit_propose(&kit, 1000, 10, ENTRY_DATA);
+    struct peer *peer = &kit.raft->peers.at[SLOT_3];
+    kit.raft->catchup_entries = 400;
+    kit.raft->log.held = 900;
+    peer->probing = false;
+    peer->next = 300;
+    CHECK(kit.raft->applied < 300 && !catchup_is_cheaper(kit.raft, peer));
+    kit.raft->applied = 600;
+    CHECK(!catchup_is_cheaper(kit.raft, peer));
+    kit.raft->applied = 900;
+    CHECK(catchup_is_cheaper(kit.raft, peer));
     kit.raft->log.held = 3;
     kit_close(&kit);
 }
@@ -312,6 +337,7 @@ TEST(a_snapshot_that_brought_nothing_is_not_tried_again)
     uint64_t held = kit.raft->log.held;
     kit.raft->log.held = 50;
     kit.raft->catchup_entries = 40;
+    kit.raft->applied = kit.raft->commit;
     CHECK(!catchup_is_cheaper(kit.raft, peer));
     peers_begin_lead(peer, kit.raft->log.last, 0); /* another term, perhaps another snapshot */
     peer->probing = false;
@@ -681,7 +707,8 @@ TEST_MAIN(
     T(what_is_lost_is_sent_again_from_where_the_receiver_is),
     T(progress_grows_but_for_a_damaged_file), T(a_snapshot_that_is_gone_is_replaced_by_another),
     T(while_it_is_made_it_is_asked_for_again), T(while_clients_write_it_travels_at_the_rate),
-    T(who_lacks_little_gets_entries), T(who_lost_its_state_gets_a_snapshot_and_entries),
+    T(who_lacks_little_gets_entries), T(who_has_applied_little_sends_entries),
+    T(who_lost_its_state_gets_a_snapshot_and_entries),
     T(a_log_without_its_beginning_and_without_a_state_is_loaded),
     T(a_node_without_its_state_takes_a_snapshot_of_what_is_committed),
     T(a_snapshot_that_brought_nothing_is_not_tried_again), T(who_leads_no_more_sends_nothing_more),
