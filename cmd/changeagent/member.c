@@ -48,7 +48,8 @@ static bool is_called(const struct ca_member *member, const char *word)
 }
 
 /* Name and address of one that was removed may be another one's by now: who belongs goes first.
- * The names that founders have in their own files are not in the list: they are asked for. */
+ * The names that founders have in their own files are not in the list, and a list may be a moment
+ * old: where nobody in it belongs, the nodes are asked for their names. */
 static int node_of(const struct asked *asked, const char *word, struct place *place)
 {
     const struct ca_member *found = NULL;
@@ -64,9 +65,12 @@ static int node_of(const struct asked *asked, const char *word, struct place *pl
     }
     if (live > 1)
         return usage("more than one member is called so, give the id: ", word);
-    if (found != NULL)
+    bool sure = live == 1 || (found != NULL && strcmp(word, found->node) == 0);
+    if (!sure && place_find(asked->ca, asked->args, word, place))
+        return EXIT_OK;
+    if (found != NULL) {
         snprintf(place->id, sizeof place->id, "%s", found->node);
-    else if (!place_find(asked->ca, asked->args, word, place)) {
+    } else {
         fprintf(stderr,
                 "changeagent: no member is called '%s'; see changeagent member list (an id or an "
                 "address will do)\n",

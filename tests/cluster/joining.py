@@ -157,9 +157,11 @@ def test_who_joined_returns_as_itself_and_a_wiped_one_as_a_new_member(house):
     old, new = before[third.places()["peer"]][0], row_of(first, third)["node"]
     for name, gone in (("n3", new), ("n1", row_of(first, first)["node"])):  # a name that a removed one has too; a founder's
         endpoints = ",".join(node.places()["api"] for node in cluster.nodes)
-        code, _, err = run([CHANGEAGENT, "member", "remove", name, "--endpoints", endpoints])
-        states = {row["node"]: row["state"] for row in members(second)}
-        check(code == 0 and states[gone] == "removed" and states[old] == "removed", "%s: %d %s %r" % (name, code, err, states))
+        rows = members(second)
+        code, out, err = run([CHANGEAGENT, "member", "remove", name, "--endpoints", endpoints, "-o", "json"])
+        check(code == 0, "%s: %d %s" % (name, code, err))
+        wait_for("%s to be removed in the eyes of another; %s %s before: %r; %s" % (name, gone, old, rows, out), 10, lambda: {
+            gone, old} <= {row["node"] for row in members(second) if row["state"] == "removed"}, every=0.05)
 
 
 def test_init_happens_once_and_never_beside_another(house):

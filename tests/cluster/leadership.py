@@ -132,6 +132,8 @@ def test_a_drained_node_serves_and_does_not_lead(house):
         victim = first.processes()[name]
         tool.send_signal(victim, signal.SIGKILL)
         wait_for("another %s" % name, 10, lambda: first.is_up() and first.processes().get(name) != victim)
+        if name == "consensus":  # by the api, which is killed next: one of the two has to know
+            wait_for("consensus to be told again", 10, lambda: log_of(first).count("process=consensus event=drained") == 2)
         wait_for("%s to be drained again" % first.name, 10, lambda: (status(first) or {}).get("drained"))
     second.kill()
     third = next(node for node in cluster.nodes if node not in (first, second))
