@@ -100,6 +100,19 @@ TEST(one_cut_at_a_time_and_none_while_leadership_moves)
 }
 
 /* S8: what makes room is logged while clients are refused. */
+/* Before that a leader does not know what is committed (I27). */
+TEST(nothing_is_cut_before_an_entry_of_the_own_term_is_committed)
+{
+    struct kit kit;
+    kit_lead(&kit);
+    kit_flush(&kit);
+    kit_stored(&kit, LIFE, 2);
+    CHECK(kit.raft->commit < kit.raft->term_first && !decided(&kit));
+    kit_acknowledge(&kit, SLOT_2, 2);
+    CHECK(kit.raft->commit == kit.raft->term_first && decided(&kit));
+    kit_close(&kit);
+}
+
 TEST(a_low_disk_does_not_keep_the_log_from_being_cut)
 {
     struct kit kit;
@@ -127,4 +140,5 @@ TEST(a_follower_logs_nothing)
 TEST_MAIN(T(the_others_are_measured_by_whether_they_answer),
           T(who_gets_a_snapshot_keeps_the_log_behind_its_end),
           T(one_cut_at_a_time_and_none_while_leadership_moves),
+          T(nothing_is_cut_before_an_entry_of_the_own_term_is_committed),
           T(a_low_disk_does_not_keep_the_log_from_being_cut), T(a_follower_logs_nothing))

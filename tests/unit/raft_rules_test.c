@@ -62,6 +62,25 @@ TEST(a_vote_that_was_lost_with_storage_is_not_sent)
 }
 
 /* Known as R2: one that still names a leader turns others away, and keeps clients waiting. */
+/* A vote is for one candidacy: late, it is none for the next (I1). */
+TEST(a_vote_for_an_earlier_candidacy_counts_for_nothing)
+{
+    struct kit kit;
+    kit_open(&kit);
+    kit_tick(&kit, 2000);
+    kit_vote(&kit, SLOT_2, 2, true);
+    kit_balloted(&kit);
+    CHECK(kit.raft->role == ROLE_CANDIDATE && kit.raft->term == 2);
+    struct message late = kit_from(&kit, SLOT_2, 2, MESSAGE_VOTED);
+    late.voted.candidate_term = 1;
+    late.voted.granted = true;
+    kit_peer(&kit, SLOT_2, &late);
+    CHECK(kit.raft->role == ROLE_CANDIDATE);
+    kit_vote(&kit, SLOT_2, 2, false);
+    CHECK(kit.raft->role == ROLE_LEADER);
+    kit_close(&kit);
+}
+
 TEST(a_pre_candidate_forgets_its_leader)
 {
     struct kit kit;
@@ -449,6 +468,7 @@ TEST(a_log_that_lacks_what_was_applied_never_votes)
 }
 
 TEST_MAIN(T(a_vote_of_a_passed_term_is_not_sent), T(a_vote_that_was_lost_with_storage_is_not_sent),
+          T(a_vote_for_an_earlier_candidacy_counts_for_nothing),
           T(a_pre_candidate_forgets_its_leader), T(a_second_leader_of_the_term_is_fatal),
           T(what_was_never_sent_cannot_be_acknowledged),
           T(an_append_with_a_gap_or_of_a_later_term_is_dropped_whole),
