@@ -56,6 +56,7 @@ bool worker_wake_gently(void);
 
 /* Lets others run that wait for the processor: a woken thread does not throw out a running one
  * (SCHED_BATCH), so long work in the background says this every tenth of a millisecond or so. */
+enum { GIVE_WAY_ROWS = 16 }; /* rows of SQLite that take about that long */
 void worker_give_way(void);
 
 #endif

@@ -2,8 +2,6 @@
 
 #include "common/worker.h"
 
-enum { GIVE_WAY_ROWS = 16 }; /* a tenth of a millisecond */
-
 static void use_tag(struct flush *flush, struct span tag, uint64_t id)
 {
     uint32_t known = flush->tags.count;

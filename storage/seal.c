@@ -46,7 +46,6 @@ static const struct schema schema = {
 
 enum {
     SUMMARY_SIZE = 40 + 3 * HASH_SIZE,
-    GIVE_WAY_ROWS = 16,
     RUNS_PER_ROW = SEAL_HASH_BLOCK / sizeof(struct tagindex_run),
 };
 

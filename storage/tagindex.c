@@ -22,26 +22,6 @@ static struct tagindex_list *list_of(struct tagindex *index, struct span tag, ui
     return list;
 }
 
-/* Slot of the first offset at or above `offset`. */
-static uint32_t lower_bound(const struct tagindex_list *list, uint64_t offset)
-{
-    uint32_t low = 0, high = list->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (list->offsets[middle] < offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static const struct tagindex_list *find_list(const struct tagindex *index, struct span tag)
-{
-    uint32_t number = tagmap_find(&index->tags, tag);
-    return number == TAGMAP_NONE ? NULL : &index->lists[number];
-}
-
 /* Slot of the last run that begins at or below `id`, which is in this part. */
 static uint32_t run_of(const struct tagindex *index, uint64_t id)
 {
@@ -140,22 +120,4 @@ const uint8_t *tagindex_hash(const struct tagindex *index, uint64_t id)
     if (id + 1 < index->first_id || id >= index->next_id)
         return NULL;
     return index->hashes.data + (id + 1 - index->first_id) * HASH_SIZE;
-}
-
-uint64_t tagindex_after(const struct tagindex *index, struct span tag, uint64_t id)
-{
-    const struct tagindex_list *list = find_list(index, tag);
-    if (list == NULL)
-        return 0;
-    uint32_t slot = id < index->first_id ? 0 : lower_bound(list, id - index->first_id + 1);
-    return slot < list->count ? index->first_id + list->offsets[slot] : 0;
-}
-
-uint64_t tagindex_before(const struct tagindex *index, struct span tag, uint64_t id)
-{
-    const struct tagindex_list *list = find_list(index, tag);
-    if (list == NULL || id <= index->first_id)
-        return 0;
-    uint32_t slot = lower_bound(list, id - index->first_id);
-    return slot > 0 ? index->first_id + list->offsets[slot - 1] : 0;
 }

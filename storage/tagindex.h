@@ -61,8 +61,4 @@ bool tagindex_find(const struct tagindex *index, uint64_t id, uint64_t *log_inde
 /* Lends the change hash at `id`, first_id - 1 up to the last one; NULL: not here. */
 const uint8_t *tagindex_hash(const struct tagindex *index, uint64_t id);
 
-/* The next id of the tag above, or below, `id`; 0: there is none in this part. */
-uint64_t tagindex_after(const struct tagindex *index, struct span tag, uint64_t id);
-uint64_t tagindex_before(const struct tagindex *index, struct span tag, uint64_t id);
-
 #endif

@@ -5,67 +5,10 @@
  * A death of the process proves the order of our steps, not the disk: the power-cut rig does
  * that. */
 #include "common/log.h"
+#include "crash_kit.h"
 #include "snapshot_kit.h"
 
-#include <dlfcn.h>
-#include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-
-/* ---- every change of the disk is counted --------------------------------------------------------
- */
-
-static uint64_t calls, die_at;
-
-static void count_call(void)
-{
-    if (++calls == die_at)
-        raise(SIGKILL);
-}
-
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-
-ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
-{
-    count_call();
-    return REAL(pwrite64)(fd, bytes, size, at);
-}
-
-int rename(const char *from, const char *to)
-{
-    count_call();
-    return REAL(rename)(from, to);
-}
-
-int unlink(const char *path)
-{
-    count_call();
-    return REAL(unlink)(path);
-}
-
-int rmdir(const char *path)
-{
-    count_call();
-    return REAL(rmdir)(path);
-}
-
-int mkdir(const char *path, mode_t mode)
-{
-    count_call();
-    return REAL(mkdir)(path, mode);
-}
-
-int fsync(int fd)
-{
-    count_call();
-    return REAL(fsync)(fd);
-}
-
-int fdatasync(int fd)
-{
-    count_call();
-    return REAL(fdatasync)(fd);
-}
 
 /* ---- lives ------------------------------------------------------------------------------------
  */

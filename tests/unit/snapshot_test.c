@@ -266,6 +266,27 @@ TEST(a_snapshot_ends_where_it_is_wanted_to_or_later)
 
 /* ---- manifest ------------------------------------------------------------------------------- */
 
+/* Nobody waits half a minute for a backup because somebody took one just now. */
+TEST(a_snapshot_that_was_read_to_its_end_soon_gives_way)
+{
+    const uint64_t now = 1000000;
+    struct snapshot snapshot = {.phase = SNAPSHOT_READY, .used_ms = now};
+    struct snapshot_place place = {
+        .applied = 60, .first_index = 1, .written = 60, .least_index = 60};
+    struct artefact *ready = NULL;
+    snapshot.ready.manifest.index = 50;
+    CHECK(snapshot_ask(&snapshot, SPAN(NULL, 0), &place, now + SNAPSHOT_READ_MS, &ready) ==
+          ERR_NOT_READY);
+    CHECK(snapshot.phase == SNAPSHOT_READY); /* somebody is in the middle of it */
+    snapshot_was_read(&snapshot, now);
+    CHECK(snapshot_ask(&snapshot, SPAN(NULL, 0), &place, now + SNAPSHOT_READ_MS - 1, &ready) ==
+          ERR_NOT_READY);
+    CHECK(snapshot.phase == SNAPSHOT_READY); /* whoever else reads it asks within this time */
+    CHECK(snapshot_ask(&snapshot, SPAN(NULL, 0), &place, now + SNAPSHOT_READ_MS, &ready) ==
+          ERR_NOT_READY);
+    CHECK(snapshot.phase == SNAPSHOT_STATE);
+}
+
 TEST(a_manifest_says_exactly_one_thing)
 {
     SCOPED(bytes) text = {0};
@@ -338,6 +359,7 @@ int main(void)
         T(a_ballot_of_an_older_term_comes_first),
         T(a_snapshot_that_ends_before_the_kept_log_is_made_anew),
         T(a_snapshot_ends_where_it_is_wanted_to_or_later),
+        T(a_snapshot_that_was_read_to_its_end_soon_gives_way),
         T(a_manifest_says_exactly_one_thing),
         T(a_manifest_leads_nowhere_else),
     };

@@ -169,6 +169,22 @@ TEST(a_sealed_file_stands_alone)
     kit_drop(&kit);
 }
 
+TEST(a_file_that_is_written_once_has_no_wal)
+{
+    struct kit kit = kit_make();
+    SCOPED(store) store = {0};
+    SCOPED(store) reader = {0};
+    struct schema once = first;
+    once.once = true;
+    CHECK(store_open(&store, db(&kit), &once) == ERR_NONE);
+    fill(&store, 7);
+    CHECK(access(kit_path(&kit, "t.db-wal"), F_OK) != 0);
+    CHECK(store_seal(&store) == ERR_NONE);
+    CHECK(store_open_sealed(&reader, db(&kit), &once) == ERR_NONE);
+    CHECK(count_rows(&reader) == 7);
+    kit_drop(&kit);
+}
+
 TEST(a_checkpoint_moves_everything_unless_a_reader_is_in_the_way)
 {
     struct kit kit = kit_make();
@@ -229,5 +245,6 @@ TEST_MAIN(T(a_new_file_has_every_setting), T(an_older_file_is_migrated_step_by_s
           T(a_newer_file_is_refused), T(a_file_of_something_else_is_refused),
           T(a_reader_sees_commits_and_cannot_write), T(a_second_exclusive_writer_is_locked_out),
           T(a_full_disk_before_the_commit_is_rolled_back), T(a_sealed_file_stands_alone),
+          T(a_file_that_is_written_once_has_no_wal),
           T(a_checkpoint_moves_everything_unless_a_reader_is_in_the_way),
           T(a_read_that_the_disk_refuses_is_no_corruption))
