@@ -302,13 +302,13 @@ static enum err connect_links(struct api *api)
     struct service_base *base = &api->base;
     char consensus[128], view[128], keeper[128];
     consensus_rules.life = view_rules.life = keeper_rules.life = base->life;
-    TRY(service_ipc(base, "consensus.ipc", consensus));
-    TRY(service_ipc(base, "view.ipc", view));
-    TRY(service_ipc(base, "keeper.ipc", keeper));
-    TRY(link_connect(&api->consensus, &base->loop, base->context, consensus, &consensus_rules,
-                     api));
-    TRY(link_connect(&api->view, &base->loop, base->context, view, &view_rules, api));
-    return link_connect(&api->keeper, &base->loop, base->context, keeper, &keeper_rules, api);
+    TRY(service_path(base, "consensus.ipc", consensus));
+    TRY(service_path(base, "view.ipc", view));
+    TRY(service_path(base, "keeper.ipc", keeper));
+    link_connect(&api->consensus, &base->loop, consensus, &consensus_rules, api);
+    link_connect(&api->view, &base->loop, view, &view_rules, api);
+    link_connect(&api->keeper, &base->loop, keeper, &keeper_rules, api);
+    return ERR_NONE;
 }
 
 static enum err api_open(void *owner)

@@ -81,7 +81,8 @@ static void sleep_on(struct loop *loop, uint64_t wait_ms)
 {
     struct pollfd fds[LOOP_SOURCES_MAX];
     for (uint32_t i = 0; i < loop->source_count; i++)
-        fds[i] = (struct pollfd){loop->sources[i].fd, POLLIN, 0};
+        fds[i] = (struct pollfd){loop->sources[i].fd,
+                                 loop->sources[i].wants_room ? POLLIN | POLLOUT : POLLIN, 0};
     int rc = poll(fds, loop->source_count, (int)wait_ms);
     assert(rc >= 0 || errno == EINTR);
     for (uint32_t i = 0; i < loop->source_count && rc > 0; i++)
@@ -95,13 +96,14 @@ void loop_add_socket(struct loop *loop, void *socket, loop_drain *drain, void *o
     assert(socket != NULL);
     int rc = zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
     assert(rc == 0);
-    add_source(loop, (struct loop_source){socket, fd, drain, owner, false});
+    add_source(loop,
+               (struct loop_source){.socket = socket, .fd = fd, .drain = drain, .owner = owner});
 }
 
 void loop_add_fd(struct loop *loop, int fd, loop_drain *drain, void *owner)
 {
     assert(fd >= 0);
-    add_source(loop, (struct loop_source){NULL, fd, drain, owner, false});
+    add_source(loop, (struct loop_source){.fd = fd, .drain = drain, .owner = owner});
 }
 
 void loop_touch(struct loop *loop, const void *socket)
@@ -133,6 +135,9 @@ void loop_remove(struct loop *loop, void *owner)
     for (uint32_t i = 0; i < LOOP_TIMERS_MAX; i++)
         if (loop->timers[i].owner == owner)
             loop->timers[i] = (struct loop_timer){0};
+    for (uint32_t i = 0; i < LOOP_PUSHES_MAX; i++)
+        if (loop->pushes[i].owner == owner)
+            loop->pushes[i] = (struct loop_push){0};
 }
 
 void loop_remove_fd(struct loop *loop, int fd)
@@ -167,6 +172,31 @@ void loop_set_flush(struct loop *loop, loop_call *flush, void *owner)
     loop->flush_owner = owner;
 }
 
+void loop_add_push(struct loop *loop, loop_call *push, void *owner)
+{
+    for (uint32_t i = 0; i < LOOP_PUSHES_MAX; i++) {
+        if (loop->pushes[i].call != NULL)
+            continue;
+        loop->pushes[i] = (struct loop_push){push, owner};
+        return;
+    }
+    assert(!"too many pushes");
+}
+
+void loop_want_room(struct loop *loop, int fd, bool wants)
+{
+    for (uint32_t i = 0; i < loop->source_count; i++)
+        if (loop->sources[i].socket == NULL && loop->sources[i].fd == fd)
+            loop->sources[i].wants_room = wants;
+}
+
+static void push_all(struct loop *loop)
+{
+    for (uint32_t i = 0; i < LOOP_PUSHES_MAX; i++)
+        if (loop->pushes[i].call != NULL)
+            loop->pushes[i].call(loop->pushes[i].owner);
+}
+
 /* A mark that was lost would be a hang: every so often all are asked. */
 static void mark_all(struct loop *loop)
 {
@@ -185,6 +215,7 @@ void loop_turn(struct loop *loop, uint64_t max_wait_ms)
     run_timers(loop);
     if (loop->flush != NULL && !loop->stopped)
         loop->flush(loop->flush_owner);
+    push_all(loop);
     if (!loop->stopped && !is_marked(loop))
         sleep_on(loop, wait_for(loop, max_wait_ms));
 }

@@ -17,7 +17,7 @@
 
 #include <stdint.h>
 
-enum { LOOP_SOURCES_MAX = 96, LOOP_TIMERS_MAX = 32, LOOP_DRAIN_MAX = 1024 };
+enum { LOOP_SOURCES_MAX = 96, LOOP_TIMERS_MAX = 32, LOOP_PUSHES_MAX = 8, LOOP_DRAIN_MAX = 1024 };
 
 /* Handles what is there, at most LOOP_DRAIN_MAX, and returns how many things it found. A socket
  * is asked again in the next turn if it returned LOOP_DRAIN_MAX, a descriptor if it returned
@@ -30,7 +30,13 @@ struct loop_source {
     int fd;
     loop_drain *drain;
     void *owner;
-    bool marked; /* to be drained in the next turn */
+    bool marked;     /* to be drained in the next turn */
+    bool wants_room; /* wakes the loop also when it can be written to */
+};
+
+struct loop_push {
+    loop_call *call;
+    void *owner;
 };
 
 struct loop_timer {
@@ -45,6 +51,7 @@ struct loop {
     struct loop_timer timers[LOOP_TIMERS_MAX];
     loop_call *flush;
     void *flush_owner;
+    struct loop_push pushes[LOOP_PUSHES_MAX];
     uint64_t now_ms, marked_all_ms; /* of this turn; of the last look at everything */
     bool stopped;
     int exit_code;
@@ -59,7 +66,7 @@ void loop_touch(struct loop *loop, const void *socket);
 /* There is more to do: every source of the owner is drained in the next turn. */
 void loop_again(struct loop *loop, const void *owner);
 
-void loop_remove(struct loop *loop, void *owner); /* every source and timer of the owner */
+void loop_remove(struct loop *loop, void *owner); /* every source, timer and push of the owner */
 void loop_remove_fd(struct loop *loop, int fd);
 
 /* A timer; returns its slot. every_ms 0: fires once, and again when it is moved. */
@@ -69,6 +76,12 @@ uint32_t loop_add_timer(struct loop *loop, uint64_t first_ms, uint64_t every_ms,
 void loop_move_timer(struct loop *loop, uint32_t slot, uint64_t in_ms);
 
 void loop_set_flush(struct loop *loop, loop_call *flush, void *owner);
+
+/* Called at the end of each turn, behind the flush: what was said in it leaves. */
+void loop_add_push(struct loop *loop, loop_call *push, void *owner);
+
+/* The descriptor cannot take more now, and wakes the loop when it can. */
+void loop_want_room(struct loop *loop, int fd, bool wants);
 
 /* Runs turns until loop_stop; returns the exit code given there. */
 int loop_run(struct loop *loop);

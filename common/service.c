@@ -92,10 +92,10 @@ int service_exit_code(enum err err)
     }
 }
 
-enum err service_ipc(const struct service_base *base, const char *name, char text[128])
+enum err service_path(const struct service_base *base, const char *name, char text[128])
 {
-    int size = snprintf(text, 128, "ipc://%s/%s", base->run_dir, name);
-    if (size < 0 || (size_t)size > 6 + IPC_PATH_MAX) {
+    int size = snprintf(text, 128, "%s/%s", base->run_dir, name);
+    if (size < 0 || (size_t)size > IPC_PATH_MAX) {
         fprintf(stderr, "node/run_dir: '%s/%s' is longer than %d bytes; choose a shorter one\n",
                 base->run_dir, name, IPC_PATH_MAX);
         return ERR_CONFIG;

@@ -46,8 +46,8 @@ void service_announce(struct service_base *base, const char *key, const char *va
 /* The exit code for an error that ends a process. */
 int service_exit_code(enum err err);
 
-/* "ipc://RUN_DIR/NAME" into `text`; ERR_CONFIG if it is longer than the kernel takes (107 bytes).
- */
-MUST_USE enum err service_ipc(const struct service_base *base, const char *name, char text[128]);
+/* "RUN_DIR/NAME" into `text`, for a socket between processes; ERR_CONFIG if it is longer than the
+ * kernel takes (107 bytes). */
+MUST_USE enum err service_path(const struct service_base *base, const char *name, char text[128]);
 
 #endif

@@ -280,8 +280,8 @@ static enum err consensus_open(void *owner)
                                        .owner = self};
     mending_open(&self->mending, self->raft, &self->peers, &self->disk.keeper, &base->loop);
     claims_open(&self->claims, self->raft, &self->peers, base, setup_place(&self->setup));
-    TRY(service_ipc(base, "consensus.ipc", front));
-    TRY(link_bind(&self->front, &base->loop, base->context, front, &front_rules, self));
+    TRY(service_path(base, "consensus.ipc", front));
+    TRY(link_bind(&self->front, &base->loop, front, &front_rules, self));
     TRY(disk_open(&self->disk, base, on_disk, self));
     self->tick_timer = loop_add_timer(&base->loop, 0, 0, on_tick, self);
     loop_add_timer(&base->loop, STATUS_EVERY_MS, STATUS_EVERY_MS, on_status_timer, self);

@@ -61,13 +61,13 @@ enum err disk_open(struct disk *disk, struct service_base *base,
     static const char *const names[] = {"journal.ipc", "view.ipc", "keeper.ipc"};
     struct link *links[] = {&disk->journal, &disk->view, &disk->keeper};
     struct loop *loop = &base->loop;
-    char endpoint[128];
+    char path[128];
     disk->input = input;
     disk->owner = owner;
     rules.life = base->life;
     for (size_t i = 0; i < COUNT_OF(links); i++) {
-        TRY(service_ipc(base, names[i], endpoint));
-        TRY(link_connect(links[i], loop, base->context, endpoint, &rules, disk));
+        TRY(service_path(base, names[i], path));
+        link_connect(links[i], loop, path, &rules, disk);
     }
     return ERR_NONE;
 }

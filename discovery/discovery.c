@@ -131,7 +131,7 @@ static enum err discovery_open(void *self)
 {
     struct discovery *discovery = self;
     struct service_base *base = &discovery->base;
-    char endpoint[128];
+    char path[128];
     TRY(look_at_list(discovery));
     if (discovery->file != NULL) {
         discovery->watched.path = discovery->file;
@@ -145,9 +145,9 @@ static enum err discovery_open(void *self)
         .process = "discovery", .handlers = handlers, .up = on_up, .life = base->life};
     if (base->join != NULL)
         TRY(source_join_open(&discovery->join, base, on_learned, discovery));
-    TRY(service_ipc(base, "consensus.ipc", endpoint));
-    return link_connect(&discovery->consensus, &base->loop, base->context, endpoint,
-                        &discovery->rules, discovery);
+    TRY(service_path(base, "consensus.ipc", path));
+    link_connect(&discovery->consensus, &base->loop, path, &discovery->rules, discovery);
+    return ERR_NONE;
 }
 
 static void discovery_close(void *self)

@@ -1,4 +1,4 @@
-/* link.c - ROUTER and DEALER behind the promises of link.h. */
+/* link.c - who is there, on channels. */
 #include "protocol/link.h"
 
 #include "common/clock.h"
@@ -6,65 +6,22 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
-#include <zmq.h>
 
-enum { HWM = 100000, DRAIN_MS = 50, RECONNECT_MS = 10, RECONNECT_MAX_MS = 200 };
-
-static enum err refuse_socket(const char *endpoint)
-{
-    log_error("socket_failed", kv_text("endpoint", endpoint), kv_text("text", zmq_strerror(errno)));
-    return ERR_SYSTEM;
-}
-
-static void set_int(void *socket, int option, int value)
-{
-    int rc = zmq_setsockopt(socket, option, &value, sizeof value);
-    assert(rc == 0);
-}
-
-static enum err set_up(struct link *link, struct loop *loop, void *context, int type,
-                       const struct link_rules *rules, void *owner)
-{
-    int64_t frame_max = FRAME_BYTES_MAX;
-    assert(link->socket == NULL);
-    link->socket = zmq_socket(context, type);
-    if (link->socket == NULL)
-        return refuse_socket(rules->process);
-    link->loop = loop;
-    link->rules = rules;
-    link->owner = owner;
-    link->binds = type == ZMQ_ROUTER;
-    set_int(link->socket, ZMQ_LINGER, 0);
-    set_int(link->socket, ZMQ_SNDHWM, HWM);
-    set_int(link->socket, ZMQ_RCVHWM, HWM);
-    zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
-    return ERR_NONE;
-}
+enum { DRAIN_MS = 50, RETRY_MS = 10, RETRY_MAX_MS = 200 };
 
 /* ---- sending ------------------------------------------------------------------------------- */
 
-static enum err send_frames(struct link *link, const struct link_neighbour *to)
+static enum err send_to(struct link_neighbour *to, const struct message *message)
 {
-    if (link->binds &&
-        zmq_send(link->socket, to->route, to->route_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
-        return errno == EAGAIN ? ERR_BUSY : ERR_CLOSED;
-    if (zmq_send(link->socket, link->out.data, link->out.size, ZMQ_DONTWAIT) < 0)
-        return errno == EAGAIN ? ERR_BUSY : ERR_CLOSED;
-    link->sent++;
+    if (!to->channel.open)
+        return ERR_CLOSED;
+    TRY(channel_has_room(&to->channel));
+    message_encode(message, channel_begin(&to->channel));
+    channel_end(&to->channel);
+    to->link->sent++;
     return ERR_NONE;
-}
-
-static enum err send_to(struct link *link, const struct link_neighbour *to,
-                        const struct message *message)
-{
-    bytes_clear(&link->out);
-    message_encode(message, &link->out);
-    enum err err = send_frames(link, to);
-    loop_touch(link->loop, link->socket);
-    if (link->out.room > MiB(1)) /* one large message does not keep its room */
-        bytes_close(&link->out);
-    return err;
 }
 
 enum err link_send(struct link *link, uint32_t neighbour, const struct message *message)
@@ -72,7 +29,7 @@ enum err link_send(struct link *link, uint32_t neighbour, const struct message *
     assert(neighbour < LINK_NEIGHBOURS_MAX);
     if (!link->neighbours[neighbour].up)
         return ERR_CLOSED;
-    enum err err = send_to(link, &link->neighbours[neighbour], message);
+    enum err err = send_to(&link->neighbours[neighbour], message);
     link->dropped += err != ERR_NONE;
     return err;
 }
@@ -89,7 +46,7 @@ bool link_is_up(const struct link *link, uint32_t neighbour)
     return link->neighbours[neighbour].up;
 }
 
-static void say(struct link *link, const struct link_neighbour *to, enum message_type type)
+static void say(struct link *link, struct link_neighbour *to, enum message_type type)
 {
     struct message message = {.type = type};
     message.link_alive.life = link->rules->life;
@@ -97,7 +54,7 @@ static void say(struct link *link, const struct link_neighbour *to, enum message
         message.link_hello.life = link->rules->life;
         message.link_hello.process = SPAN_TEXT(link->rules->process);
     }
-    enum err err = send_to(link, to, &message);
+    enum err err = send_to(to, &message);
     (void)err; /* silence is what the other side judges by */
 }
 
@@ -118,12 +75,22 @@ static void mark_down(struct link *link, struct link_neighbour *neighbour, const
         link->rules->down(link->owner, slot_of(link, neighbour));
 }
 
+static void retry_later(struct link *link);
+
+/* Whatever waited for it is lost, as it is when it dies. */
+static void hang_up(struct link *link, struct link_neighbour *neighbour, const char *reason)
+{
+    mark_down(link, neighbour, reason);
+    channel_close(&neighbour->channel);
+    if (!link->binds)
+        retry_later(link);
+}
+
 static void mark_up(struct link *link, struct link_neighbour *neighbour, uint64_t life,
                     struct span process)
 {
-    if (neighbour->up && neighbour->life == life)
+    if (neighbour->up)
         return;
-    mark_down(link, neighbour, "a new life");
     neighbour->up = true;
     neighbour->life = life;
     size_t size =
@@ -132,52 +99,22 @@ static void mark_up(struct link *link, struct link_neighbour *neighbour, uint64_
         memcpy(neighbour->process, process.data, size);
     neighbour->process[size] = '\0';
     log_debug("link_up", kv_text("neighbour", neighbour->process));
-    say(link, neighbour, MESSAGE_LINK_HELLO);
+    if (link->binds)
+        say(link, neighbour, MESSAGE_LINK_HELLO);
     if (link->rules->up != NULL)
         link->rules->up(link->owner, slot_of(link, neighbour));
 }
 
-static struct link_neighbour *by_route(struct link *link, struct span route)
-{
-    if (!link->binds)
-        return &link->neighbours[0];
-    for (uint32_t i = 0; i < LINK_NEIGHBOURS_MAX; i++) {
-        struct link_neighbour *at = &link->neighbours[i];
-        if (at->route_size > 0 && span_equal(route, SPAN(at->route, at->route_size)))
-            return at;
-    }
-    return NULL;
-}
-
-/* A place for a newcomer: a free one, else one that is down. */
-static struct link_neighbour *admit(struct link *link, struct span route)
-{
-    struct link_neighbour *place = NULL;
-    if (route.size > sizeof place->route)
-        return NULL;
-    for (uint32_t i = LINK_NEIGHBOURS_MAX; i > 0; i--) {
-        struct link_neighbour *at = &link->neighbours[i - 1];
-        if (!at->up && (place == NULL || at->route_size == 0))
-            place = at;
-    }
-    if (place == NULL)
-        return NULL;
-    *place = (struct link_neighbour){.route_size = (uint8_t)route.size};
-    memcpy(place->route, route.data, route.size);
-    return place;
-}
-
+/* Silence ends the conversation: the other end finds that out when it goes on, and begins anew. */
 static void on_tick(void *owner)
 {
     struct link *link = owner;
     for (uint32_t i = 0; i < LINK_NEIGHBOURS_MAX; i++) {
         struct link_neighbour *at = &link->neighbours[i];
-        if (at->up && link->loop->now_ms - at->heard_ms > LINK_SILENCE_MS)
-            mark_down(link, at, "silence");
+        if (at->channel.open && link->loop->now_ms - at->heard_ms > LINK_SILENCE_MS)
+            hang_up(link, at, "silence");
         if (at->up)
             say(link, at, MESSAGE_LINK_ALIVE);
-        else if (!link->binds && i == 0)
-            say(link, at, MESSAGE_LINK_HELLO);
     }
 }
 
@@ -189,36 +126,9 @@ static void refuse(struct link *link, const char *reason, enum err err)
         log_warn("refused", kv_text("reason", reason), kv_err(err), kv_u64("count", link->refused));
 }
 
-static void greet(struct link *link, struct link_neighbour *from, struct span route,
-                  const struct message *message)
-{
-    if (from == NULL)
-        from = admit(link, route);
-    if (from == NULL) {
-        refuse(link, "too many neighbours", ERR_LIMIT);
-        return;
-    }
-    bool known = from->up && from->life == message->link_hello.life;
-    from->heard_ms = link->loop->now_ms;
-    mark_up(link, from, message->link_hello.life, message->link_hello.process);
-    /* It gave us up, while we were paused and noticed nothing: without an answer it would
-     * say hello for ever. Only the end that binds answers so, or two would never stop. */
-    if (known && link->binds)
-        say(link, from, MESSAGE_LINK_HELLO);
-}
-
 static void dispatch(struct link *link, struct link_neighbour *from, const struct message *message)
 {
     link_handler *handler = link->rules->handlers[message->type];
-    from->heard_ms = link->loop->now_ms;
-    if (message->type == MESSAGE_LINK_ALIVE) {
-        if (message->link_alive.life == from->life)
-            return;
-        mark_down(link, from, message->link_alive.life != 0 ? "a new life" : "it gave us up");
-        if (!link->binds)
-            say(link, from, MESSAGE_LINK_HELLO);
-        return;
-    }
     if (handler == NULL) {
         refuse(link, message_info(message->type)->name, ERR_UNKNOWN_VERB);
         return;
@@ -229,83 +139,113 @@ static void dispatch(struct link *link, struct link_neighbour *from, const struc
                  kv_err(err));
 }
 
-/* Somebody who knew our former life, or whom we gave up while it was paused. Life 0 tells it
- * that the conversation is over; it says hello at once. A hello from us would not do: one that
- * never noticed anything would take it for the answer to its own. */
-static void answer_stranger(struct link *link, struct span route)
-{
-    struct link_neighbour stranger = {.route_size = (uint8_t)route.size};
-    struct message message = {.type = MESSAGE_LINK_ALIVE};
-    if (!link->binds || route.size > sizeof stranger.route)
-        return;
-    memcpy(stranger.route, route.data, route.size);
-    enum err err = send_to(link, &stranger, &message);
-    (void)err; /* it will speak again */
-}
-
-static void receive(struct link *link, struct span route, struct span frame)
+static void receive(struct link *link, struct link_neighbour *from, struct span frame)
 {
     struct message message;
-    struct link_neighbour *from = by_route(link, route);
     enum err err = message_decode(frame, &message);
     link->received++;
-    if (err != ERR_NONE)
+    if (err != ERR_NONE) {
         refuse(link, "not a message", err);
-    else if (message.type == MESSAGE_LINK_HELLO)
-        greet(link, from, route, &message);
-    else if (from == NULL || !from->up)
-        answer_stranger(link, route);
-    else
+        return;
+    }
+    from->heard_ms = link->loop->now_ms;
+    if (message.type == MESSAGE_LINK_HELLO)
+        mark_up(link, from, message.link_hello.life, message.link_hello.process);
+    else if (!from->up)
+        refuse(link, "no hello", ERR_BAD_MESSAGE);
+    else if (message.type != MESSAGE_LINK_ALIVE)
         dispatch(link, from, &message);
 }
 
-/* Takes one message of exactly the frames we expect; others are drained and refused. */
-static bool receive_one(struct link *link)
+/* True: time is up, and there may be more. The rest comes in the next turn: timers and neighbours
+ * wait. */
+static bool take_frames(struct link *link, struct link_neighbour *from)
 {
-    zmq_msg_t frames[2];
-    int wanted = link->binds ? 2 : 1, got = 0;
-    bool more = true;
-    for (; more && got < wanted; got++) {
-        zmq_msg_init(&frames[got]);
-        if (zmq_msg_recv(&frames[got], link->socket, ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close(&frames[got]);
-            break;
-        }
-        more = zmq_msg_more(&frames[got]);
+    size_t at = 0;
+    struct span frame;
+    enum err err;
+    bool late = false;
+    while (!late && (err = channel_next(&from->channel, &at, &frame)) == ERR_NONE) {
+        receive(link, from, frame);
+        late = clock_now_ms() - link->loop->now_ms > DRAIN_MS;
     }
-    bool found = got > 0;
-    if (got == wanted && !more) {
-        struct span route = SPAN(zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]));
-        struct span body =
-            SPAN(zmq_msg_data(&frames[wanted - 1]), zmq_msg_size(&frames[wanted - 1]));
-        receive(link, route, body);
-    } else if (found) {
-        refuse(link, "wrong number of frames", ERR_BAD_MESSAGE);
-        while (more) {
-            zmq_msg_t extra;
-            zmq_msg_init(&extra);
-            more = zmq_msg_recv(&extra, link->socket, ZMQ_DONTWAIT) >= 0 && zmq_msg_more(&extra);
-            zmq_msg_close(&extra);
-        }
+    channel_forget(&from->channel, at);
+    if (!late && err == ERR_BAD_MESSAGE) {
+        refuse(link, "not a frame", err);
+        hang_up(link, from, "not a frame");
     }
-    while (got > 0)
-        zmq_msg_close(&frames[--got]);
-    return found;
+    return late;
 }
 
 static uint32_t drain(void *owner)
 {
-    struct link *link = owner;
-    uint32_t found = 0;
-    while (found < LOOP_DRAIN_MAX && receive_one(link)) {
-        found++;
-        if (clock_now_ms() - link->loop->now_ms > DRAIN_MS)
-            return LOOP_DRAIN_MAX; /* the rest in the next turn: timers and neighbours wait */
-    }
-    return found;
+    struct link_neighbour *from = owner;
+    bool more;
+    enum err err = channel_receive(&from->channel, &more);
+    bool late = take_frames(from->link, from); /* the last words of one that hung up, too */
+    if (err == ERR_CLOSED && !late)
+        hang_up(from->link, from, "it hung up");
+    return late || more;
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */
+
+static void push(void *owner)
+{
+    struct link *link = owner;
+    for (uint32_t i = 0; i < LINK_NEIGHBOURS_MAX; i++) {
+        struct link_neighbour *at = &link->neighbours[i];
+        if (at->channel.open && channel_push(&at->channel) != ERR_NONE)
+            loop_again(link->loop, at); /* what it said last is heard first */
+    }
+}
+
+static struct link_neighbour *open_place(struct link *link, int fd)
+{
+    for (uint32_t i = 0; i < LINK_NEIGHBOURS_MAX; i++) {
+        struct link_neighbour *at = &link->neighbours[i];
+        if (at->channel.open)
+            continue;
+        *at = (struct link_neighbour){.link = link, .heard_ms = link->loop->now_ms};
+        channel_open(&at->channel, link->loop, fd, drain, at);
+        return at;
+    }
+    return NULL;
+}
+
+static uint32_t take_newcomers(void *owner)
+{
+    struct link *link = owner;
+    int fd;
+    enum err err = channel_accept(link->listener, &fd);
+    if (err == ERR_NOT_FOUND)
+        return 0;
+    if (err == ERR_NONE && open_place(link, fd) == NULL) {
+        close(fd);
+        err = ERR_LIMIT;
+    }
+    if (err != ERR_NONE)
+        refuse(link, err == ERR_LIMIT ? "too many neighbours" : "another user", err);
+    return err != ERR_SYSTEM;
+}
+
+static void try_to_connect(void *owner)
+{
+    struct link *link = owner;
+    int fd;
+    if (channel_connect(link->path, &fd) != ERR_NONE) {
+        retry_later(link);
+        return;
+    }
+    link->retry_ms = RETRY_MS;
+    say(link, open_place(link, fd), MESSAGE_LINK_HELLO);
+}
+
+static void retry_later(struct link *link)
+{
+    loop_move_timer(link->loop, link->timer, link->retry_ms);
+    link->retry_ms = link->retry_ms * 2 < RETRY_MAX_MS ? link->retry_ms * 2 : RETRY_MAX_MS;
+}
 
 /* A process that lacks a handler for an ask addressed to it is our mistake; each of the
  * sockets of one process may serve a part, so the whole is checked by the unit test of
@@ -318,44 +258,52 @@ static void check_handlers(const struct link_rules *rules)
     assert(any);
 }
 
-enum err link_bind(struct link *link, struct loop *loop, void *context, const char *endpoint,
+static void set_up(struct link *link, struct loop *loop, const char *path,
                    const struct link_rules *rules, void *owner)
 {
     check_handlers(rules);
-    TRY(set_up(link, loop, context, ZMQ_ROUTER, rules, owner));
-    set_int(link->socket, ZMQ_ROUTER_MANDATORY, 1);
-    set_int(link->socket, ZMQ_IPC_FILTER_UID, (int)geteuid()); /* Z7: the directory is not all */
-    TRY(gate_watch_open(&link->watch, loop, context, link->socket, rules->process));
-    if (zmq_bind(link->socket, endpoint) != 0)
-        return refuse_socket(endpoint);
-    loop_add_socket(loop, link->socket, drain, link);
+    assert(!link->open);
+    link->open = true;
+    link->loop = loop;
+    link->rules = rules;
+    link->owner = owner;
+    snprintf(link->path, sizeof link->path, "%s", path);
     loop_add_timer(loop, LINK_ALIVE_MS, LINK_ALIVE_MS, on_tick, link);
+    loop_add_push(loop, push, link);
+}
+
+enum err link_bind(struct link *link, struct loop *loop, const char *path,
+                   const struct link_rules *rules, void *owner)
+{
+    enum err err = channel_listen(path, &link->listener);
+    if (err != ERR_NONE) {
+        log_error("socket_failed", kv_text("path", path), kv_text("text", strerror(errno)));
+        return err;
+    }
+    set_up(link, loop, path, rules, owner);
+    link->binds = true;
+    loop_add_fd(loop, link->listener, take_newcomers, link);
     return ERR_NONE;
 }
 
-enum err link_connect(struct link *link, struct loop *loop, void *context, const char *endpoint,
-                      const struct link_rules *rules, void *owner)
+void link_connect(struct link *link, struct loop *loop, const char *path,
+                  const struct link_rules *rules, void *owner)
 {
-    check_handlers(rules);
-    TRY(set_up(link, loop, context, ZMQ_DEALER, rules, owner));
-    set_int(link->socket, ZMQ_RECONNECT_IVL, RECONNECT_MS);
-    set_int(link->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
-    if (zmq_connect(link->socket, endpoint) != 0)
-        return refuse_socket(endpoint);
-    loop_add_socket(loop, link->socket, drain, link);
-    loop_add_timer(loop, LINK_ALIVE_MS, LINK_ALIVE_MS, on_tick, link);
-    loop->now_ms = clock_now_ms();
-    on_tick(link); /* the hello goes out at once; it waits for the connection */
-    return ERR_NONE;
+    set_up(link, loop, path, rules, owner);
+    link->retry_ms = RETRY_MS;
+    link->timer = loop_add_timer(loop, 0, 0, try_to_connect, link); /* in the first turn */
 }
 
 void link_close(struct link *link)
 {
-    if (link->socket == NULL)
+    if (!link->open)
         return;
+    for (uint32_t i = 0; i < LINK_NEIGHBOURS_MAX; i++)
+        channel_close(&link->neighbours[i].channel);
     loop_remove(link->loop, link);
-    gate_watch_close(&link->watch);
-    zmq_close(link->socket);
-    bytes_close(&link->out);
+    if (link->binds) {
+        close(link->listener);
+        unlink(link->path);
+    }
     *link = (struct link){0};
 }

@@ -13,7 +13,7 @@ enum {
     PROTOCOL_VERSION = 1,
     CLUSTER_ID_SIZE = 16,
     TXID_SIZE = 16,
-    FRAME_BYTES_MAX = 10 << 20, /* ZMQ_MAXMSGSIZE of every inner socket */
+    FRAME_BYTES_MAX = 10 << 20, /* of a message between processes or servers */
 };
 
 /* A bounded list of texts. */

@@ -336,7 +336,7 @@ static link_handler *const handlers[MESSAGE_TYPE_MAX] = {
 
 static enum err keeper_open(struct keeper *keeper, struct link_rules *rules)
 {
-    char endpoint[128];
+    char path[128];
     struct storage_room *room = keeper->room;
     *rules = (struct link_rules){.process = "storage", .handlers = handlers, .life = room->life};
     TRY(late_open(&keeper->late, &keeper->shelf, storage_home(room), room->found));
@@ -345,8 +345,8 @@ static enum err keeper_open(struct keeper *keeper, struct link_rules *rules)
     if (!keeper->late.lost)
         say_written(keeper); /* view waits for it */
     say(&room->rooms->journal, ROOM_DURABLE, keeper->late.durable, 0);
-    TRY(service_ipc(room->base, "keeper.ipc", endpoint));
-    TRY(link_bind(&keeper->link, &keeper->loop, room->base->context, endpoint, rules, keeper));
+    TRY(service_path(room->base, "keeper.ipc", path));
+    TRY(link_bind(&keeper->link, &keeper->loop, path, rules, keeper));
     loop_add_fd(&keeper->loop, queue_fd(&room->rooms->keeper), drain_queue, keeper);
     loop_add_timer(&keeper->loop, TICK_MS, TICK_MS, tick, keeper);
     return ERR_NONE;

@@ -361,11 +361,11 @@ static void on_mark(void *owner)
 static enum err scribe_open(struct scribe *scribe, const struct link_rules *rules)
 {
     struct storage_room *room = scribe->room;
-    char endpoint[128];
+    char path[128];
     journal_open(&scribe->journal, room->recovery, &room->rooms->keeper);
     guard_open(&scribe->guard, room->base->data, room->disk_low_bytes, room->ballast_bytes);
-    TRY(service_ipc(room->base, "journal.ipc", endpoint));
-    TRY(link_bind(&scribe->link, &scribe->loop, room->base->context, endpoint, rules, scribe));
+    TRY(service_path(room->base, "journal.ipc", path));
+    TRY(link_bind(&scribe->link, &scribe->loop, path, rules, scribe));
     loop_add_fd(&scribe->loop, queue_fd(&room->rooms->journal), on_queue, scribe);
     loop_add_timer(&scribe->loop, TICK_MS, TICK_MS, on_tick, scribe);
     loop_add_timer(&scribe->loop, MARK_MS, MARK_MS, on_mark, scribe);

@@ -40,7 +40,7 @@ struct storage_found {
 
 /* Handed to each thread: `int view_run(void *room)`, `int keeper_run(void *room)`,
  * `int journal_run(void *room)`. Everything in it is lent and outlives the threads.
- * A thread binds its link (service_ipc of `base`: journal.ipc, view.ipc, keeper.ipc), adds
+ * A thread binds its link (service_path of `base`: journal.ipc, view.ipc, keeper.ipc), adds
  * queue_fd() of its queue to its own loop, calls storage_ready(), runs, and returns its
  * exit code after ROOM_STOP. The shell stops journal, then view, then keeper, each after
  * the one before has ended: all that was pushed downstream arrives before ROOM_STOP does. */

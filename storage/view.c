@@ -350,7 +350,7 @@ static link_handler *const handlers[MESSAGE_TYPE_MAX] = {
 
 static enum err view_open(struct view *view, struct link_rules *rules)
 {
-    char endpoint[128];
+    char path[128];
     uint8_t key[HASH_KEY_SIZE];
     struct storage_room *room = view->room;
     chance_fill(key, sizeof key);
@@ -360,8 +360,8 @@ static enum err view_open(struct view *view, struct link_rules *rules)
     watchers_open(&view->watchers, &view->link, &view->loop);
     *rules = (struct link_rules){
         .process = "storage", .handlers = handlers, .down = on_down, .life = room->life};
-    TRY(service_ipc(room->base, "view.ipc", endpoint));
-    TRY(link_bind(&view->link, &view->loop, room->base->context, endpoint, rules, view));
+    TRY(service_path(room->base, "view.ipc", path));
+    TRY(link_bind(&view->link, &view->loop, path, rules, view));
     loop_add_fd(&view->loop, queue_fd(&room->rooms->view), drain_queue, view);
     view->tell_timer = loop_add_timer(&view->loop, TELL_MS, 0, on_tell, view);
     view->tell_armed = true;

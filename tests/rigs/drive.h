@@ -28,7 +28,6 @@ struct replaced {
 struct drive {
     struct loop loop;
     struct link journal, view, keeper;
-    void *context;
     const char *run_dir;
     uint64_t seed;
     bool open, writing, loaded, balloted, fetched;
@@ -46,7 +45,7 @@ struct drive {
     uint32_t replaced_count;
     uint64_t life, ticket, answered, tail_first, loaded_last;
     uint64_t term, vote, term_promised, vote_promised, ballot_ticket;
-    uint64_t told_applied, verified, incarnation;
+    uint64_t told_applied, verified, incarnation, gone_ms;
     uint64_t stores, overwrites, lives, ballots;
 };
 
@@ -66,6 +65,8 @@ bool talk_interrupted(void);
 bool talk_await(struct drive *drive, const bool *done, const char *what);
 bool talk_read_back(struct drive *drive, uint64_t from, uint64_t to);
 bool talk_load(struct drive *drive);
+/* False: the links are down. Whoever killed storage says so soon, or it is a fault. */
+bool talk_is_heard(struct drive *drive);
 
 /* A batch, a new term, a commit, or nothing, by chance. */
 void writer_turn(struct drive *drive);

@@ -5,22 +5,18 @@
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
-#include <zmq.h>
 
 void talk_open(struct drive *drive)
 {
     static struct link_rules rules[3];
     static const char *const names[] = {"journal.ipc", "view.ipc", "keeper.ipc"};
     struct link *links[] = {&drive->journal, &drive->view, &drive->keeper};
-    drive->context = zmq_ctx_new();
     for (size_t i = 0; i < COUNT_OF(links); i++) {
-        char endpoint[160];
+        char path[160];
         rules[i] = (struct link_rules){
             .process = "consensus", .handlers = promises_handlers, .life = chance_u64()};
-        snprintf(endpoint, sizeof endpoint, "ipc://%s/%s", drive->run_dir, names[i]);
-        if (link_connect(links[i], &drive->loop, drive->context, endpoint, &rules[i], drive) !=
-            ERR_NONE)
-            promises_broken(drive, "a link cannot be opened", i, 0);
+        snprintf(path, sizeof path, "%s/%s", drive->run_dir, names[i]);
+        link_connect(links[i], &drive->loop, path, &rules[i], drive);
     }
     drive->open = true;
 }
@@ -32,7 +28,6 @@ void talk_close(struct drive *drive)
     link_close(&drive->journal);
     link_close(&drive->view);
     link_close(&drive->keeper);
-    zmq_ctx_term(drive->context);
     drive->open = drive->writing = drive->loaded = false;
 }
 
@@ -82,6 +77,19 @@ static bool all_up(const struct drive *drive)
 {
     return link_is_up(&drive->journal, 0) && link_is_up(&drive->view, 0) &&
            link_is_up(&drive->keeper, 0);
+}
+
+bool talk_is_heard(struct drive *drive)
+{
+    if (all_up(drive)) {
+        drive->gone_ms = 0;
+        return true;
+    }
+    if (drive->gone_ms == 0)
+        drive->gone_ms = clock_now_ms();
+    promises_hold(drive, drive->mortal || clock_now_ms() - drive->gone_ms < DRIVE_PATIENCE_MS,
+                  "storage does not listen", 0, 0);
+    return false;
 }
 
 bool talk_load(struct drive *drive)

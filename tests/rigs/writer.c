@@ -94,7 +94,7 @@ static void commit(struct drive *drive)
 void writer_turn(struct drive *drive)
 {
     uint64_t from = drive->last + 1;
-    if (!drive->balloted)
+    if (!drive->balloted || !talk_is_heard(drive))
         return;
     if (drive->term == 0 || draw(drive, drive->mortal ? 6 : 60) == 0) {
         send_ballot(drive);

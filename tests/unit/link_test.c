@@ -1,11 +1,13 @@
-/* link_test.c - hello, new lives, and strangers on a link; the gate refuses. */
+/* link_test.c - hello, new lives, and strangers on a link. */
 #include "protocol/link.h"
 
 #include "common/clock.h"
-#include "protocol/gate.h"
 #include "tests/unit/test.h"
 
-#include <zmq.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 struct end {
     struct loop loop;
@@ -35,22 +37,15 @@ static enum err on_commit(void *owner, uint32_t neighbour, const struct message 
 
 static link_handler *const handlers[MESSAGE_TYPE_MAX] = {ON(COMMIT, on_commit)};
 
-static void *context;
+static char path[64];
 
-static char endpoint[64];
-
-/* libzmq closes a socket in its own time: the same address is bound again until it is free. */
 static void open_end(struct end *end, bool binds, uint64_t life)
 {
-    enum err err = ERR_SYSTEM;
-    for (uint64_t until = clock_now_ms() + 5000; err != ERR_NONE;) {
-        CHECK(clock_now_ms() < until);
-        *end = (struct end){.rules = {"test", handlers, on_up, on_down, life}};
-        err = binds ? link_bind(&end->link, &end->loop, context, endpoint, &end->rules, end)
-                    : link_connect(&end->link, &end->loop, context, endpoint, &end->rules, end);
-        if (err != ERR_NONE)
-            link_close(&end->link);
-    }
+    *end = (struct end){.rules = {"test", handlers, on_up, on_down, life}};
+    if (binds)
+        CHECK(link_bind(&end->link, &end->loop, path, &end->rules, end) == ERR_NONE);
+    else
+        link_connect(&end->link, &end->loop, path, &end->rules, end);
 }
 
 /* Turns both loops until the condition holds; a deadline, not a hope. */
@@ -146,25 +141,114 @@ TEST(who_was_given_up_while_paused_begins_anew)
     link_close(&server.link);
 }
 
-TEST(bytes_that_are_no_message_are_counted_and_the_link_goes_on)
+static int stranger(const char *bytes, size_t size)
+{
+    int fd;
+    CHECK(channel_connect(path, &fd) == ERR_NONE);
+    CHECK(write(fd, bytes, size) == (ssize_t)size);
+    return fd;
+}
+
+/* Turns until the other end has hung up on this descriptor. */
+static void expect_hang_up(struct end *server, struct end *client, int fd)
+{
+    char byte[64];
+    UNTIL(server, client, recv(fd, byte, sizeof byte, MSG_DONTWAIT) == 0);
+    close(fd);
+}
+
+TEST(a_frame_that_is_no_message_is_counted_and_the_link_goes_on)
 {
     struct end server, client;
     open_end(&server, true, 1);
     open_end(&client, false, 2);
-    UNTIL(&server, &client, server.ups == 1);
-    void *stranger = zmq_socket(context, ZMQ_DEALER);
-    int linger = 0;
-    zmq_setsockopt(stranger, ZMQ_LINGER, &linger, sizeof linger);
-    CHECK(zmq_connect(stranger, endpoint) == 0);
-    zmq_send(stranger, "\xdd\x08\0\0\0", 5, 0);
-    zmq_send(stranger, "a", 1, ZMQ_SNDMORE);
-    zmq_send(stranger, "b", 1, ZMQ_SNDMORE);
-    zmq_send(stranger, "c", 1, 0);
+    UNTIL(&server, &client, client.ups == 1);
+    int fd = stranger("chn1\5\0\0\0\xdd\x08\0\0\0chn1\0\0\0\0", 21);
     UNTIL(&server, &client, server.link.refused == 2);
     send_commit(&client, 8);
     UNTIL(&server, &client, server.commits == 1);
-    zmq_close(stranger);
+    expect_hang_up(&server, &client, fd); /* it never said hello */
     link_close(&client.link);
+    link_close(&server.link);
+}
+
+TEST(bytes_that_are_no_frame_end_the_connection)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } wrong[] = {{"\xff\0\0\0\0\0\0\0\1\x7f", 10}, /* ZMTP */
+                 {"chn1\xff\xff\xff\xff", 8},      /* of 4 GiB */
+                 {"GET / HTTP/1.0\r\n\r\n", 18}};
+    struct end server, client;
+    open_end(&server, true, 1);
+    open_end(&client, false, 2);
+    UNTIL(&server, &client, client.ups == 1);
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        expect_hang_up(&server, &client, stranger(wrong[i].bytes, wrong[i].size));
+        CHECK(server.link.refused == i + 1);
+    }
+    send_commit(&client, 8);
+    UNTIL(&server, &client, server.commits == 1);
+    CHECK(server.downs == 0);
+    link_close(&client.link);
+    link_close(&server.link);
+}
+
+TEST(who_speaks_before_it_says_hello_is_refused)
+{
+    struct end server, client;
+    SCOPED(bytes) frame = {0};
+    struct message message = {.type = MESSAGE_COMMIT, .commit = {5, 1}};
+    message_encode(&message, &frame);
+    uint8_t bytes[128] = "chn1";
+    save_u32(bytes + 4, (uint32_t)frame.size);
+    memcpy(bytes + 8, frame.data, frame.size);
+    open_end(&server, true, 1);
+    open_end(&client, false, 2);
+    UNTIL(&server, &client, client.ups == 1);
+    int fd = stranger((const char *)bytes, frame.size + 8);
+    UNTIL(&server, &client, server.link.refused == 1);
+    CHECK(server.commits == 0);
+    expect_hang_up(&server, &client, fd);
+    link_close(&client.link);
+    link_close(&server.link);
+}
+
+/* There is a place for each neighbour that a process has, and those who say nothing lose theirs. */
+TEST(one_neighbour_too_many_is_hung_up_on_and_a_place_comes_free)
+{
+    struct end server, client;
+    int fds[LINK_NEIGHBOURS_MAX];
+    open_end(&server, true, 1);
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        CHECK(channel_connect(path, &fds[i]) == ERR_NONE);
+        loop_turn(&server.loop, 5);
+    }
+    open_end(&client, false, 2);
+    UNTIL(&server, &client, server.link.refused > 0);
+    UNTIL(&server, &client, client.ups == 1);
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        close(fds[i]);
+    link_close(&client.link);
+    link_close(&server.link);
+}
+
+/* A death is known at once, without waiting for silence. */
+TEST(the_end_of_a_connection_is_reported_as_down)
+{
+    struct end server, client;
+    open_end(&server, true, 1);
+    open_end(&client, false, 2);
+    UNTIL(&server, &client, server.ups == 1 && client.ups == 1);
+    send_commit(&client, 3);
+    loop_turn(&client.loop, 0); /* it is on its way */
+    link_close(&client.link);
+    uint64_t began_ms = clock_now_ms();
+    while (server.downs == 0)
+        loop_turn(&server.loop, 50);
+    CHECK(clock_now_ms() - began_ms < LINK_SILENCE_MS);
+    CHECK(server.commits == 1); /* its last words are heard */
     link_close(&server.link);
 }
 
@@ -177,30 +261,6 @@ TEST(nobody_there_is_an_error_not_a_drop)
     link_close(&client.link);
 }
 
-/* Z1: with the handler gone, a guarded socket lets nobody in. */
-TEST(a_gate_without_a_handler_is_closed)
-{
-    struct loop loop = {0};
-    struct gate gate = {0};
-    char bound[256], byte;
-    size_t size = sizeof bound;
-    int timeout = 300, linger = 0;
-    CHECK(gate_open(&gate, &loop, context) == ERR_NONE);
-    void *server = zmq_socket(context, ZMQ_ROUTER), *client = zmq_socket(context, ZMQ_DEALER);
-    zmq_setsockopt(server, ZMQ_LINGER, &linger, sizeof linger);
-    zmq_setsockopt(client, ZMQ_LINGER, &linger, sizeof linger);
-    zmq_setsockopt(server, ZMQ_RCVTIMEO, &timeout, sizeof timeout);
-    CHECK(gate_guard(server, GATE_CLIENT, NULL) == ERR_NONE);
-    CHECK(zmq_bind(server, "tcp://127.0.0.1:*") == 0);
-    zmq_getsockopt(server, ZMQ_LAST_ENDPOINT, bound, &size);
-    gate_close(&gate);
-    CHECK(zmq_connect(client, bound) == 0);
-    zmq_send(client, "x", 1, ZMQ_DONTWAIT);
-    CHECK(zmq_recv(server, &byte, 1, 0) < 0);
-    zmq_close(client);
-    zmq_close(server);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,18 +269,18 @@ int main(void)
         T(silence_is_reported_as_down),
         T(who_was_paused_answers_the_hello_of_one_that_gave_it_up),
         T(who_was_given_up_while_paused_begins_anew),
-        T(bytes_that_are_no_message_are_counted_and_the_link_goes_on),
+        T(a_frame_that_is_no_message_is_counted_and_the_link_goes_on),
+        T(bytes_that_are_no_frame_end_the_connection),
+        T(who_speaks_before_it_says_hello_is_refused),
+        T(one_neighbour_too_many_is_hung_up_on_and_a_place_comes_free),
+        T(the_end_of_a_connection_is_reported_as_down),
         T(nobody_there_is_an_error_not_a_drop),
-        T(a_gate_without_a_handler_is_closed),
     };
-    context = zmq_ctx_new();
-    void *probe = zmq_socket(context, ZMQ_ROUTER);
-    size_t size = sizeof endpoint;
-    if (zmq_bind(probe, "tcp://127.0.0.1:*") != 0 ||
-        zmq_getsockopt(probe, ZMQ_LAST_ENDPOINT, endpoint, &size) != 0)
+    char dir[] = "/tmp/link-XXXXXX";
+    if (mkdtemp(dir) == NULL)
         return 1;
-    zmq_close(probe);
+    snprintf(path, sizeof path, "%s/x.ipc", dir);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    zmq_ctx_term(context);
+    rmdir(dir);
     return failed;
 }

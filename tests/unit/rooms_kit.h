@@ -194,9 +194,8 @@ static inline void kit_start(struct kit_house *house)
     static struct link_rules view_rules, keeper_rules;
     view_rules = (struct link_rules){"kit", view_handlers, NULL, NULL, chance_u64()};
     keeper_rules = (struct link_rules){"kit", keeper_handlers, NULL, NULL, chance_u64()};
-    char endpoint[128];
+    char path[128];
     house->base.data = house->base.run_dir = house->directory;
-    house->base.context = zmq_ctx_new();
     sem_init(&house->ready, 0, 0);
     house->found.segments = house->segments + house->gone;
     house->found.segment_count = house->parts - house->gone;
@@ -216,12 +215,10 @@ static inline void kit_start(struct kit_house *house)
     assert(worker_start(&house->view, "view", view_run, &house->room) == ERR_NONE);
     sem_wait(&house->ready);
     sem_wait(&house->ready);
-    assert(service_ipc(&house->base, "view.ipc", endpoint) == ERR_NONE);
-    assert(link_connect(&house->to_view, &house->loop, house->base.context, endpoint, &view_rules,
-                        house) == ERR_NONE);
-    assert(service_ipc(&house->base, "keeper.ipc", endpoint) == ERR_NONE);
-    assert(link_connect(&house->to_keeper, &house->loop, house->base.context, endpoint,
-                        &keeper_rules, house) == ERR_NONE);
+    assert(service_path(&house->base, "view.ipc", path) == ERR_NONE);
+    link_connect(&house->to_view, &house->loop, path, &view_rules, house);
+    assert(service_path(&house->base, "keeper.ipc", path) == ERR_NONE);
+    link_connect(&house->to_keeper, &house->loop, path, &keeper_rules, house);
     house->running = true;
     KIT_WAIT(house, link_is_up(&house->to_view, 0) && link_is_up(&house->to_keeper, 0));
     struct message watch = {.type = MESSAGE_WATCH};
@@ -249,7 +246,6 @@ static inline void kit_shut(struct kit_house *house)
             room_item_free(item);
         queue_close(queues[i]);
     }
-    zmq_ctx_term(house->base.context);
     for (uint32_t part = 0; part < house->parts; part++) {
         char index[160];
         struct segment reader = {0};

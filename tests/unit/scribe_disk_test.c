@@ -70,6 +70,7 @@ TEST(a_failed_sync_is_never_acknowledged)
     struct stage *stage = make_voted(&records);
     broken = 1;
     store(stage, 2, LIFE, bytes_span(&records));
+    loop_turn(&stage->loop, 0); /* it leaves */
     int code = worker_join(&stage->worker);
     for (uint64_t until = clock_now_ms() + 200; clock_now_ms() < until;)
         loop_turn(&stage->loop, 10);

@@ -101,9 +101,8 @@ static inline void await_flag(struct stage *stage, const bool *what)
 
 static inline void raise_stage(struct stage *stage)
 {
-    char endpoint[128];
-    stage->base = (struct service_base){
-        .data = stage->kit.dir, .run_dir = stage->kit.dir, .context = zmq_ctx_new()};
+    char path[128];
+    stage->base = (struct service_base){.data = stage->kit.dir, .run_dir = stage->kit.dir};
     CHECK(queue_open(&stage->rooms.journal, 1 << 20) == ERR_NONE);
     CHECK(queue_open(&stage->rooms.view, 64 << 20) == ERR_NONE);
     CHECK(queue_open(&stage->rooms.keeper, 1 << 20) == ERR_NONE);
@@ -118,9 +117,8 @@ static inline void raise_stage(struct stage *stage)
                                         .recovery = &stage->recovery};
     CHECK(worker_start(&stage->worker, "journal", scribe_run, &stage->room) == ERR_NONE);
     CHECK(sem_wait(&stage->ready) == 0);
-    CHECK(service_ipc(&stage->base, "journal.ipc", endpoint) == ERR_NONE);
-    CHECK(link_connect(&stage->link, &stage->loop, stage->base.context, endpoint, &rules, stage) ==
-          ERR_NONE);
+    CHECK(service_path(&stage->base, "journal.ipc", path) == ERR_NONE);
+    link_connect(&stage->link, &stage->loop, path, &rules, stage);
     await_flag(stage, &stage->up);
 }
 
@@ -138,7 +136,6 @@ static inline void strike_stage(struct stage *stage)
     queue_push_now(&stage->rooms.journal, stop, sizeof *stop);
     CHECK(worker_join(&stage->worker) == EXIT_DONE);
     link_close(&stage->link);
-    zmq_ctx_term(stage->base.context);
     recovery_close(&stage->recovery);
     drain(&stage->rooms.journal);
     drain(&stage->rooms.view);
