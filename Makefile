@@ -10,7 +10,9 @@ VARIANT ?= plain
 OUT     := build/$(VARIANT)
 CC      := $(shell command -v ccache >/dev/null 2>&1 && echo "ccache ")gcc
 
-FLAGS_plain := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+# The programs are optimised as a whole; what tests link of the same objects is not.
+LTO_plain   := -flto=2 -ffat-lto-objects
+FLAGS_plain := -O3 -fno-lto -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 FLAGS_san   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_tsan  := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_cov   := -O0 -g --coverage
@@ -18,7 +20,7 @@ FLAGS_rig   := $(FLAGS_plain) -DSEGMENT_ENTRIES=200
 
 CFLAGS_ALL := -std=gnu17 -I. -D_GNU_SOURCE -pthread -Wall -Wextra -Werror -Wshadow -Wvla \
 	-Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wno-unused-parameter \
-	-fno-common -MMD -MP $(FLAGS_$(VARIANT)) $(CFLAGS)
+	-fno-common -MMD -MP $(FLAGS_$(VARIANT)) $(LTO_$(VARIANT)) $(CFLAGS)
 LIBS := -lzmq -lczmq -lmsgpackc -lsodium -lsqlite3 -ljansson -lm
 
 ifneq ($(findstring NDEBUG,$(CFLAGS) $(CPPFLAGS)),)
@@ -55,7 +57,7 @@ define PROGRAM
 $(OUT)/bin/$(1): $(if $(wildcard cmd/$(1).c),$(OUT)/cmd/$(1).o) \
 		$(foreach f,$(FOLDERS_$(1)),$(call objects,$(f)))
 	@mkdir -p $$(@D)
-	$(CC) $(FLAGS_$(VARIANT)) -pthread $$^ $(LIBS_$(1)) -o $$@
+	$(CC) $(FLAGS_$(VARIANT)) $(LTO_$(VARIANT)) -pthread $$^ $(LIBS_$(1)) -o $$@
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call PROGRAM,$(p))))
 

@@ -19,6 +19,7 @@ void entry_encode(const struct entry *entry, struct bytes *out)
 {
     assert(entry->body.size <= ENTRY_BODY_MAX);
     uint8_t *at = bytes_reserve(out, ENTRY_HEADER_SIZE + entry->body.size);
+    assert(at != NULL); /* the bytes are not soft */
     memset(at, 0, ENTRY_HEADER_SIZE);
     at[0] = ENTRY_VERSION;
     at[1] = (uint8_t)entry->kind;
