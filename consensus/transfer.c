@@ -116,13 +116,13 @@ void transfer_refused(struct raft *raft, const struct raft_input *in)
     tell_kept(raft, ERR_NO_LEADER);
 }
 
-/* Whoever leads goes on until another one does: what is drained may be all that is left. */
+/* Whoever leads goes on until another one does: what is drained may be all that is left. Its
+ * election timeout is drawn anew all the same: deposed, it goes by what it is then. */
 void transfer_drain(struct raft *raft, const struct raft_input *in)
 {
     raft->drained = in->number != 0;
     raft->drain_due_ms = raft->now_ms;
-    if (raft->role != ROLE_LEADER)
-        state_restart_election(raft);
+    state_restart_election(raft);
 }
 
 void transfer_drain_tick(struct raft *raft)

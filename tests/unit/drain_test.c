@@ -124,8 +124,34 @@ TEST(a_drained_follower_stands_soon_where_a_candidate_lacks_its_entries)
     kit_close(&kit);
 }
 
+/* It stood as the last one, late, and leads; then it may lead again. The clock that it stood by is
+ * as late, and a candidate that lacks its entries deposes it, and cannot win. */
+TEST(a_leader_that_is_drained_no_longer_stands_in_time_when_it_is_deposed)
+{
+    struct kit kit;
+    kit_open(&kit);
+    drain(&kit, true);
+    kit_tick(&kit, 6000);
+    kit_vote(&kit, SLOT_2, 2, true);
+    kit_balloted(&kit);
+    kit_vote(&kit, SLOT_2, 2, false);
+    CHECK(kit.raft->role == ROLE_LEADER && stands_late(&kit));
+    drain(&kit, false);
+    struct message vote = kit_from(&kit, SLOT_3, 3, MESSAGE_VOTE);
+    vote.vote.candidate_term = 3;
+    vote.vote.last_index = vote.vote.last_term = 1;
+    vote.vote.transfer = true;
+    kit_peer(&kit, SLOT_3, &vote);
+    CHECK(kit.raft->role == ROLE_FOLLOWER && kit.raft->term == 3 && kit.raft->vote == 0);
+    kit_balloted(&kit);
+    kit_tick(&kit, kit.raft->election_max_ms);
+    CHECK(kit.raft->role == ROLE_PRECANDIDATE);
+    kit_close(&kit);
+}
+
 TEST_MAIN(T(a_hand_over_never_goes_to_a_drained_node), T(a_drained_leader_hands_over),
           T(a_drained_leader_without_another_leads_on_and_looks_again),
           T(a_drained_follower_stands_late),
           T(a_drained_follower_tells_the_leader_and_heeds_no_word_to_campaign),
-          T(a_drained_follower_stands_soon_where_a_candidate_lacks_its_entries))
+          T(a_drained_follower_stands_soon_where_a_candidate_lacks_its_entries),
+          T(a_leader_that_is_drained_no_longer_stands_in_time_when_it_is_deposed))
