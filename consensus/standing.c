@@ -83,6 +83,11 @@ static bool voted_before(const struct raft *raft)
     return false;
 }
 
+static bool is_candidate(const struct raft *raft)
+{
+    return raft->role == ROLE_PRECANDIDATE || raft->role == ROLE_CANDIDATE;
+}
+
 /* What this node may do under the active configuration. */
 static void refresh_self(struct raft *raft)
 {
@@ -100,6 +105,8 @@ static void refresh_self(struct raft *raft)
         come_inside(raft);
     else if (raft->role == ROLE_FOUNDING && raft->config_count > 0)
         raft->role = ROLE_FOLLOWER;
+    else if (!raft->stands && is_candidate(raft)) /* it stood by the configuration before */
+        state_step_down(raft);
 }
 
 void standing_refresh(struct raft *raft)

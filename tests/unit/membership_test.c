@@ -191,6 +191,46 @@ TEST(a_truncation_brings_back_the_configuration_before)
     kit_close(&kit);
 }
 
+static void append_config_without_own_vote(struct kit *kit)
+{
+    struct bytes body = {0}, config = {0};
+    struct members members = kit->members;
+    members.at[0].now = members.at[0].next = members.at[0].wish = MEMBER_REPLICA;
+    members_encode(&members, &body);
+    kit_record(&config, 2, 1, ENTRY_CONFIG, bytes_span(&body), kit->hash);
+    struct message append = kit_append(kit, SLOT_2, 1, bytes_span(&config));
+    kit_peer(kit, SLOT_2, &append);
+    kit_flush(kit);
+    kit_stored(kit, LIFE, 1);
+    bytes_close(&body);
+    bytes_close(&config);
+}
+
+/* It stands because it voted before; then its storage, which outlived it, says that the new
+ * configuration is applied, so committed. */
+TEST(a_candidate_that_learns_that_it_votes_no_more_does_not_lead)
+{
+    struct kit kit;
+    struct message applied = {.type = MESSAGE_APPLIED, .applied = {.index = 2}};
+    for (int pre = 0; pre < 2; pre++) {
+        kit_open(&kit);
+        append_config_without_own_vote(&kit);
+        kit_tick(&kit, 2000);
+        kit_vote(&kit, SLOT_2, 2, true);
+        if (pre == 0)
+            kit_vote(&kit, SLOT_3, 2, true);
+        kit_balloted(&kit);
+        CHECK(kit.raft->role == (pre ? ROLE_PRECANDIDATE : ROLE_CANDIDATE));
+        kit_tell(&kit, INPUT_APPLIED, &applied);
+        CHECK(kit.raft->role == ROLE_FOLLOWER && kit.raft->commit == 2);
+        kit_vote(&kit, SLOT_2, 2, pre);
+        kit_vote(&kit, SLOT_3, 2, pre);
+        kit_tick(&kit, 60000);
+        CHECK(kit.raft->role == ROLE_FOLLOWER);
+        kit_close(&kit);
+    }
+}
+
 TEST(only_a_later_committed_configuration_makes_a_candidate_quiet)
 {
     struct kit kit;
@@ -369,5 +409,6 @@ TEST_MAIN(T(a_server_of_another_history_is_heard_in_nothing),
           T(no_joint_configuration_without_both_majorities_in_sight),
           T(a_leader_that_nobody_succeeds_goes_when_it_is_known),
           T(a_truncation_brings_back_the_configuration_before),
+          T(a_candidate_that_learns_that_it_votes_no_more_does_not_lead),
           T(only_a_later_committed_configuration_makes_a_candidate_quiet),
           T(a_refusal_names_somebody_to_let_in))
