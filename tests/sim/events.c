@@ -48,12 +48,12 @@ struct event events_pop(struct world *world)
     return first;
 }
 
-void events_hurry(struct world *world, uint32_t node, uint64_t from)
+void events_move(struct world *world, uint32_t node, uint64_t from, uint64_t to)
 {
     for (size_t i = 0; i < world->event_count; i++) {
         struct event *event = &world->events[i];
         if (event->node == node && event->at == from && events_to_consensus(event))
-            event->at = world->now;
+            event->at = to;
     }
     for (size_t i = world->event_count / 2; i-- > 0;)
         sink(world, i);

@@ -154,7 +154,7 @@ void node_wake(struct world *world, uint32_t at)
     struct node *node = &world->nodes[at];
     if (!node_paused(world, at))
         return;
-    events_hurry(world, at, node->paused_until);
+    events_move(world, at, node->paused_until, world->now);
     node->paused_until = world->now;
 }
 
@@ -260,9 +260,16 @@ void node_wipe(struct world *world, uint32_t at)
     disk_forget(&world->nodes[at].disk, (struct disk){0});
 }
 
+/* Who stands still already goes on no sooner, and its queues wait with it. */
 void node_pause(struct world *world, uint32_t at, uint64_t ms)
 {
-    world->nodes[at].paused_until = world->now + ms;
+    struct node *node = &world->nodes[at];
+    uint64_t until = world->now + ms;
+    if (until <= node->paused_until)
+        return;
+    if (node_paused(world, at))
+        events_move(world, at, node->paused_until, until);
+    node->paused_until = until;
 }
 
 bool node_paused(const struct world *world, uint32_t at)

@@ -232,7 +232,9 @@ void events_call(struct world *world, uint64_t in_ms, uint32_t node,
                  void (*call)(struct world *, uint32_t));
 struct event events_pop(struct world *world); /* its frame is the caller's to close */
 bool events_to_consensus(const struct event *event);
-void events_hurry(struct world *world, uint32_t node, uint64_t from); /* what was due then is now */
+
+/* What its consensus was to hear at `from`, it hears at `to`, in the same order. */
+void events_move(struct world *world, uint32_t node, uint64_t from, uint64_t to);
 void events_close(struct world *world);
 
 /* network.c */
