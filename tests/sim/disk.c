@@ -179,6 +179,15 @@ void disk_fetch(struct world *world, uint32_t at, const struct message *ask)
     bytes_close(&entries);
 }
 
+void disk_tell_applied(struct world *world, uint32_t at)
+{
+    const struct node *node = &world->nodes[at];
+    struct message answer = {.type = MESSAGE_APPLIED};
+    answer.applied.index = node->store.applied;
+    answer.applied.durable_index = node->disk.applied;
+    storage_answer(world, at, &answer);
+}
+
 /* Applies up to the highest pair that a stored entry bears out. */
 void disk_view(struct world *world, uint32_t at)
 {
@@ -202,10 +211,7 @@ void disk_view(struct world *world, uint32_t at)
         if (store->view.apply.at.keep_index > node->disk.first)
             node->disk.first = store->view.apply.at.keep_index;
     }
-    struct message answer = {.type = MESSAGE_APPLIED};
-    answer.applied.index = store->applied;
-    answer.applied.durable_index = node->disk.applied;
-    storage_answer(world, at, &answer);
+    disk_tell_applied(world, at);
 }
 
 void disk_crash(struct world *world, uint32_t at)

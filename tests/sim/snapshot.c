@@ -121,7 +121,8 @@ static void lend(struct world *world, uint32_t at, const struct message_snapshot
 
 /* ---- taking ---------------------------------------------------------------------------------- */
 
-/* I16, as storage/install.c: what is older than the state here, or than the ballot, is dropped. */
+/* I16, as storage/install.c: what is older than the state on disk, or than the ballot, is
+ * dropped. */
 static void install(struct world *world, uint32_t at)
 {
     struct node *node = &world->nodes[at];
@@ -130,7 +131,7 @@ static void install(struct world *world, uint32_t at)
         return;
     struct shot *shot = shot_by_number(world, store->takes.number);
     store->takes = (struct taking){0};
-    if (shot == NULL || shot->index <= store->applied)
+    if (shot == NULL || shot->index <= node->disk.applied)
         return;
     if (entry_term_of(disk_record(&shot->content, shot->index)) > node->disk.term)
         return;

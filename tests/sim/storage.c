@@ -100,6 +100,16 @@ static void take_pair(struct store_model *store, const struct message_commit *pa
     store->pairs[store->pair_count++] = *pair;
 }
 
+/* As storage/view.c: a consensus that is new here hears what is applied, with its first COMMIT. */
+static void tell_newcomer(struct world *world, const struct event *event)
+{
+    struct node *node = &world->nodes[event->node];
+    if (event->talk != node->conversation || node->store.told_talk == event->talk)
+        return;
+    node->store.told_talk = event->talk;
+    disk_tell_applied(world, event->node);
+}
+
 void storage_do(struct world *world, const struct event *event)
 {
     struct node *node = &world->nodes[event->node];
@@ -116,5 +126,6 @@ void storage_do(struct world *world, const struct event *event)
     if (event->kind == EVENT_VIEW) {
         take_pair(&node->store, &ask.commit);
         disk_view(world, event->node);
+        tell_newcomer(world, event);
     }
 }

@@ -53,6 +53,7 @@ struct store_model {
     uint64_t life, stalled_until;
     uint64_t busy_until, next_until; /* what waits is written together (one transaction) */
     uint64_t told_until;             /* answers are late, but in order */
+    uint64_t told_talk;              /* the conversation that has heard what is applied */
     uint64_t applied;
     struct message_commit pairs[WORLD_PAIRS_MAX];
     uint32_t pair_count;
@@ -298,6 +299,7 @@ void storage_tell(struct world *world, const struct event *event); /* an answer,
 void disk_answer_op(struct world *world, uint32_t node, const struct message *ask, bool answer);
 void disk_fetch(struct world *world, uint32_t node, const struct message *ask);
 void disk_view(struct world *world, uint32_t node);
+void disk_tell_applied(struct world *world, uint32_t node);
 void disk_close(struct disk *disk);
 void disk_crash(struct world *world, uint32_t node); /* some of what waits still happens */
 void disk_copy(struct disk *disk, const struct disk *from, uint64_t count);
