@@ -285,6 +285,12 @@ static void draw_cuts(struct world *world)
     world->catchup_rate = some(world, 4) * 1000000;
 }
 
+static void draw_keeper(struct world *world)
+{
+    world->busy_one_in = world_chance(world, 3) == 0 ? 0 : 5 + world_chance(world, 30);
+    world->busy_ms = 1 + world_chance(world, 4000);
+}
+
 void faults_draw(struct world *world, struct plan *plan, uint64_t seed)
 {
     *world = (struct world){.seed = seed, .chance = seed * 77 + 1};
@@ -302,6 +308,7 @@ void faults_draw(struct world *world, struct plan *plan, uint64_t seed)
         plan->per[kind] = some(world, faults[kind].below);
     draw_churn(world, plan);
     draw_cuts(world);
+    draw_keeper(world);
 }
 
 void faults_print(const struct world *world, const struct plan *plan)
@@ -310,7 +317,7 @@ void faults_print(const struct world *world, const struct plan *plan)
            "slow=1/%llu:%llu "
            "disk=%llu..%llu answer=%llu rot=%u tail=%llu told=%llu down=%llu cut=%llu stall=%llu "
            "pause=%llu faulty=%llu raw=%u%% clients=%u propose=%u%% patience=%llu body=%llu "
-           "outcomes=%llu cuts=%u%% catchup=%llu:%llu",
+           "outcomes=%llu cuts=%u%% catchup=%llu:%llu busy=1/%llu:%llu",
            (unsigned long long)world->seed, world->count, world->founders, world->loss, world->dup,
            world->garble, (unsigned long long)world->delay_min,
            (unsigned long long)world->delay_max, (unsigned long long)world->slow_one_in,
@@ -323,7 +330,8 @@ void faults_print(const struct world *world, const struct plan *plan)
            world->propose_percent, (unsigned long long)world->patience_ms,
            (unsigned long long)world->body_max, (unsigned long long)world->outcomes_max,
            world->cut_percent, (unsigned long long)world->catchup_entries,
-           (unsigned long long)world->catchup_rate);
+           (unsigned long long)world->catchup_rate, (unsigned long long)world->busy_one_in,
+           (unsigned long long)world->busy_ms);
     for (int kind = 0; kind < FAULT_COUNT; kind++)
         printf(" %s=%u", faults[kind].name, plan->per[kind]);
     printf("\n");
@@ -343,10 +351,10 @@ void faults_freeze(struct world *world)
 {
     topology_heal(world);
     world->loss = world->dup = world->garble = world->rot = 0;
-    world->slow_one_in = 0;
+    world->slow_one_in = world->busy_one_in = 0;
     for (uint32_t i = 0; i < world->count; i++) {
         struct node *node = &world->nodes[i];
-        node->store.stalled_until = 0;
+        node->store.stalled_until = node->store.keeper_until = 0;
         node->dies_after = 0;
         node_wake(world, i);
         clock_set_rate(world, i, 1000);

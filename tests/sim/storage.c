@@ -34,16 +34,20 @@ static uint64_t batch_end(const struct world *world, struct store_model *store, 
     return store->next_until;
 }
 
-/* A disk that hangs gives nothing back either. */
-static uint64_t read_at(const struct world *world, const struct store_model *store, uint64_t delay)
+/* A disk that hangs gives nothing back either; and keeper is a thread that has other work, too:
+ * queries, seals, the file of the state. What is asked of it waits behind that. */
+static uint64_t read_at(struct world *world, struct store_model *store, uint64_t delay)
 {
     uint64_t at = world->now + delay;
+    if (world->busy_one_in > 0 && world_chance(world, world->busy_one_in) == 0)
+        store->keeper_until = world->now + world_chance(world, world->busy_ms);
+    at = at > store->keeper_until ? at : store->keeper_until;
     return at > store->stalled_until ? at : store->stalled_until;
 }
 
 static bool is_for_keeper(enum message_type type)
 {
-    return type == MESSAGE_MAY_CUT || type == MESSAGE_SNAPSHOT_READ ||
+    return type == MESSAGE_FETCH || type == MESSAGE_MAY_CUT || type == MESSAGE_SNAPSHOT_READ ||
            type == MESSAGE_SNAPSHOT_WRITE;
 }
 
@@ -59,11 +63,8 @@ void storage_ask(struct world *world, uint32_t at, const struct message *message
     event.at = world->now + delay;
     if (message->type == MESSAGE_COMMIT) {
         event.kind = EVENT_VIEW;
-    } else if (message->type == MESSAGE_FETCH) {
-        event.kind = EVENT_FETCH;
-        event.at = read_at(world, store, delay);
     } else if (is_for_keeper(message->type)) {
-        event.kind = EVENT_KEEPER;
+        event.kind = message->type == MESSAGE_FETCH ? EVENT_FETCH : EVENT_KEEPER;
         event.at = read_at(world, store, delay);
     } else {
         event.kind = EVENT_OP;

@@ -52,6 +52,7 @@ struct store_model {
     bool up;
     uint64_t life, stalled_until;
     uint64_t busy_until, next_until; /* what waits is written together (one transaction) */
+    uint64_t keeper_until;           /* it has other work */
     uint64_t told_until;             /* answers are late, but in order */
     uint64_t told_talk;              /* the conversation that has heard what is applied */
     uint64_t applied;
@@ -160,6 +161,7 @@ struct world {
     uint32_t rot;               /* per 1000 pages read */
     uint64_t delay_min, delay_max, slow_one_in, slow_ms;
     uint64_t disk_min, disk_max, answer_max;
+    uint64_t busy_one_in, busy_ms;  /* at one of so many asks keeper has other work, so long */
     uint64_t tail_bytes, tail_told; /* held by the core; records LOADED tells */
     uint64_t heartbeat_ms, election_min_ms, election_max_ms;
     uint32_t cut_percent;                   /* of the asks whether a cut is due; 0: no answer */
