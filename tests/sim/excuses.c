@@ -44,6 +44,7 @@ static const struct {
     {ROLE_FOUNDING, PEER(INDEX_IS), founding_again},
     {ROLE_FOUNDING, PEER(SNAPSHOT_TAKEN), founding_again},
     {ROLE_CANDIDATE, INPUT_WRITTEN, not_behind},
+    {ROLE_CANDIDATE, PEER(SNAPSHOT), not_behind},
     {ROLE_LEADER, INPUT_WRITTEN, not_behind},
     {ROLE_LEADER, PEER(SNAPSHOT), not_behind},
 };
