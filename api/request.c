@@ -34,6 +34,8 @@ struct refusal request_put(const struct standing *standing, const struct message
     if (!standing->storage_up || !standing->consensus_up)
         return REFUSED(ERR_NOT_READY,
                        standing->storage_up ? "consensus is starting" : "storage is starting");
+    if (standing->removed)
+        return REFUSED(ERR_NO_LEADER, REQUEST_REMOVED);
     if (standing->ts == 0)
         return REFUSED(ERR_NOT_READY, "the cluster is not founded yet");
     if (standing->behind_ms > REQUEST_BEHIND_MS)

@@ -22,6 +22,7 @@ enum {
 /* What the api knows of its node, kept by the shell. */
 struct standing {
     bool storage_up, consensus_up;
+    bool removed;       /* the node was: what is written later never reaches it */
     bool synced;        /* applied the first commit index learned from a leader */
     uint64_t behind_ms; /* how long applied has been below what the leader committed */
     uint64_t epoch, term, leader, node;
@@ -37,6 +38,8 @@ struct standing {
     uint8_t hash[HASH_SIZE]; /* change hash at last_id */
     struct settings settings;
 };
+
+#define REQUEST_REMOVED "this node was removed from the cluster; ask another one"
 
 /* False: what is applied here is still of the history before. Nothing may be named by it. */
 static inline bool request_knows_history(const struct standing *standing)

@@ -114,6 +114,7 @@ void writes_again(struct api *api);
 /* Storage is new: asks for the outcomes of all that is waited for. */
 void writes_ask_outcomes(struct api *api);
 void writes_expire(struct api *api);
+void writes_leave(struct api *api); /* this node was removed */
 void writes_flush(struct api *api);
 /* The hash of a known outcome came (a write answered from the outcome table). */
 void writes_page(struct api *api, struct wait *wait, const struct message_page *page);

@@ -48,10 +48,13 @@ enum err standing_on_leader(void *owner, uint32_t neighbour, const struct messag
     standing->log_history = is->history;
     operate_learn(api, is->drained);
     copy_text(standing->role, sizeof standing->role, is->role);
+    standing->removed = strcmp(standing->role, "removed") == 0;
     copy_text(standing->waits_for, sizeof standing->waits_for, is->waits_for);
     if (is->leader != 0)
         api->contact_ms = api->base.loop.now_ms;
     standing_judge(api);
+    if (standing->removed)
+        writes_leave(api);
     if (again) {
         writes_again(api);
         confirm_again(api);

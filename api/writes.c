@@ -100,14 +100,26 @@ void writes_refused(struct api *api, const struct message *message)
         refuse_copy(api, txids.data + at, err);
 }
 
+static void give_up(struct api *api, struct session_write *write, const char *detail)
+{
+    bool open = write->handed > 0;
+    api->puts_open += open;
+    answer_all(api, write, open ? ERR_OPEN : ERR_NO_LEADER, detail);
+}
+
 void writes_expire(struct api *api)
 {
     struct session_write *write;
-    while ((write = session_expired(&api->session, api->base.loop.now_ms)) != NULL) {
-        bool open = write->handed > 0;
-        api->puts_open += open;
-        answer_all(api, write, open ? ERR_OPEN : ERR_NO_LEADER, NULL);
-    }
+    while ((write = session_expired(&api->session, api->base.loop.now_ms)) != NULL)
+        give_up(api, write, NULL);
+}
+
+/* A leader takes them still, but their outcome stands in entries that never come here: who asks
+ * another node with the same txid learns it at once. */
+void writes_leave(struct api *api)
+{
+    while (api->session.oldest != NULL)
+        give_up(api, api->session.oldest, REQUEST_REMOVED);
 }
 
 /* ---- outcomes ---------------------------------------------------------------------------------

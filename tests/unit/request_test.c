@@ -64,6 +64,9 @@ TEST(a_put_is_refused_by_name)
     standing = good();
     standing.ts = 0;
     CHECK(request_put(&standing, &put, &entry).err == ERR_NOT_READY);
+    standing = good();
+    standing.removed = true; /* it would never learn what became of it */
+    CHECK(request_put(&standing, &put, &entry).err == ERR_NO_LEADER);
     bytes_close(&body);
 }
 
