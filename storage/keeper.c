@@ -6,6 +6,7 @@
 #include "protocol/link.h"
 #include "storage/courier.h"
 #include "storage/cutter.h"
+#include "storage/giveway.h"
 #include "storage/late.h"
 #include "storage/reader.h"
 #include "storage/tally.h"
@@ -377,6 +378,7 @@ int keeper_run(void *room)
 {
     struct keeper *keeper = bytes_zeroed(1, sizeof *keeper);
     struct link_rules rules;
+    giveway_here();
     keeper->room = room;
     keeper->reader =
         (struct reader){.late = &keeper->late, .shelf = &keeper->shelf, .link = &keeper->link};

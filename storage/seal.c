@@ -104,6 +104,8 @@ uint32_t seal_crc(uint64_t number, struct span a, struct span b)
 static enum err write_block(struct store *store, sqlite3_stmt *add, uint64_t key,
                             struct span content)
 {
+    if (key / SEAL_HASH_BLOCK % GIVE_WAY_ROWS == 0)
+        worker_give_way();
     bind_u64(add, 1, key);
     bind_blob(add, 2, content);
     bind_u64(add, 3, seal_crc(key, content, SPAN(NULL, 0)));

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "storage/giveway.h"
 #include "storage/guard.h"
 #include "storage/keeper.h"
 #include "storage/recovery.h"
@@ -173,6 +174,7 @@ static enum err storage_open(void *self)
              kv_text("source", sqlite3_sourceid()));
     guard_make_way(storage->base.data);
     TRY(recovery_run(&storage->recovery, storage->base.data));
+    giveway_install();
     TRY(open_queues(storage));
     TRY(open_signals(storage));
     furnish(storage);
