@@ -65,8 +65,8 @@ struct change_walk {
 void change_walk_begin(struct change_walk *walk, struct span body);
 bool change_walk_next(struct change_walk *walk, struct change *change);
 
-/* Encodes a body of changes: begin with the count, then each change; one that has an id
- * with its place. */
+/* Encodes a body of changes: begin with the count, then each change, with what is known of its
+ * place. */
 void change_body_begin(struct bytes *out, uint32_t count);
 void change_body_add(struct bytes *out, const struct change *change);
 

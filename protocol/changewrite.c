@@ -43,10 +43,16 @@ static void pack_optional(struct bytes *out, const struct change *change)
     }
 }
 
-static void pack_type(struct bytes *out, uint64_t type)
+static void pack_number(struct bytes *out, const char *name, uint64_t number)
 {
-    wire_pack_text(out, SPAN("type", 4));
-    wire_pack_u64(out, type);
+    wire_pack_text(out, SPAN_TEXT(name));
+    wire_pack_u64(out, number);
+}
+
+static void pack_hash(struct bytes *out, struct span hash)
+{
+    wire_pack_text(out, SPAN("hash", 4));
+    wire_pack_bin(out, hash);
 }
 
 static void pack_data(struct bytes *out, struct span data)
@@ -55,24 +61,35 @@ static void pack_data(struct bytes *out, struct span data)
     wire_pack_bin(out, data);
 }
 
-static void pack_place(struct bytes *out, uint64_t id, uint64_t ts, struct span hash)
+/* What is known of it. */
+static uint32_t place_fields(const struct change *change)
 {
-    wire_pack_text(out, SPAN("id", 2));
-    wire_pack_u64(out, id);
-    wire_pack_text(out, SPAN("ts", 2));
-    wire_pack_u64(out, ts);
-    wire_pack_text(out, SPAN("hash", 4));
-    wire_pack_bin(out, hash);
+    return (change->id != 0) + (change->ts != 0) + (change->hash.size > 0);
 }
 
+static void pack_place(struct bytes *out, const struct change *change)
+{
+    if (change->id != 0)
+        pack_number(out, "id", change->id);
+    if (change->ts != 0)
+        pack_number(out, "ts", change->ts);
+    if (change->hash.size > 0)
+        pack_hash(out, change->hash);
+}
+
+/* Beside a place, what is the default goes unsaid: whoever wrote the change may have done so, and
+ * the largest one must still be below the limit. */
 void change_body_add(struct bytes *out, const struct change *change)
 {
-    bool placed = change->id != 0;
-    wire_pack_map(out, (placed ? 6 : 3) + optional_fields(change));
-    if (placed)
-        pack_place(out, change->id, change->ts, change->hash);
-    pack_type(out, change->type);
-    pack_tags(out, &change->tags);
+    uint32_t place = place_fields(change);
+    bool has_type = place == 0 || change->type != 0;
+    bool has_tags = place == 0 || change->tags.count > 0;
+    wire_pack_map(out, place + 1 + has_type + has_tags + optional_fields(change));
+    pack_place(out, change);
+    if (has_type)
+        pack_number(out, "type", change->type);
+    if (has_tags)
+        pack_tags(out, &change->tags);
     pack_optional(out, change);
     pack_data(out, change->data);
 }
@@ -82,8 +99,10 @@ static void pack_row(struct bytes *out, uint64_t id, uint64_t ts, const uint8_t 
                      const struct change *change)
 {
     wire_pack_map(out, 6 + optional_fields(change));
-    pack_place(out, id, ts, SPAN(hash, HASH_SIZE));
-    pack_type(out, change->type);
+    pack_number(out, "id", id);
+    pack_number(out, "ts", ts);
+    pack_hash(out, SPAN(hash, HASH_SIZE));
+    pack_number(out, "type", change->type);
     pack_tags(out, &change->tags);
     pack_optional(out, change);
 }
@@ -99,6 +118,5 @@ void change_row_encode_bare(uint64_t id, uint64_t ts, const uint8_t hash[HASH_SI
                             const struct change *change, struct bytes *out)
 {
     pack_row(out, id, ts, hash, change);
-    wire_pack_text(out, SPAN("size", 4));
-    wire_pack_u64(out, change->data.size);
+    pack_number(out, "size", change->data.size);
 }

@@ -1,8 +1,6 @@
 #include "storage/retell.h"
 
 #include "common/clock.h"
-#include "protocol/line.h"
-
 #include <inttypes.h>
 
 /* ---- what is missing ------------------------------------------------------------------------- */
@@ -33,14 +31,20 @@ static void note_ids(struct retell *retell, uint64_t id)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static void write_line(struct retell *retell, const struct line_place *place,
-                       const struct change *change)
+static void flush(struct retell *retell)
 {
-    bytes_clear(&retell->line);
-    line_append(place, change, &retell->line);
-    struct span line = bytes_span(&retell->line);
-    retell->failed = retell->failed || fwrite(line.data, 1, line.size, retell->out) != line.size;
+    struct bytes *told = &retell->told;
+    if (told->size > 0 && fwrite(told->data, 1, told->size, retell->out) != told->size)
+        retell->failed = true;
+    bytes_clear(told);
+}
+
+static void write_change(struct retell *retell, const struct line_place *place,
+                         const struct change *change)
+{
+    retell->form->append(place, change, &retell->told);
     retell->changes++;
+    flush(retell);
 }
 
 static void write_placed(struct retell *retell, uint64_t id, uint64_t ts, const uint8_t *hash,
@@ -53,7 +57,7 @@ static void write_placed(struct retell *retell, uint64_t id, uint64_t ts, const 
         memcpy(retell->hash, hash, HASH_SIZE);
         place.hash = SPAN(hash, HASH_SIZE);
     }
-    write_line(retell, &place, change);
+    write_change(retell, &place, change);
 }
 
 /* ---- while nothing is missing ---------------------------------------------------------------- */
@@ -149,7 +153,7 @@ static void write_unplaced(struct retell *retell, uint64_t ts, const struct chan
     if (change->id != 0) /* an import: it carries its place along */
         note_ids(retell, change->id);
     retell->unplaced += change->id == 0;
-    write_line(retell, &place, change);
+    write_change(retell, &place, change);
 }
 
 static void tell_by_hints(struct retell *retell, const struct entry *entry)
@@ -195,16 +199,24 @@ static void resume(struct retell *retell, uint64_t index)
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
-void retell_open(struct retell *retell, struct hints *hints, FILE *out)
+void retell_open(struct retell *retell, struct hints *hints, const struct form *form, FILE *out)
 {
     uint8_t key[HASH_KEY_SIZE];
     save_u64(key, chance_u64());
     save_u64(key + 8, chance_u64());
     retell->out = out;
+    retell->form = form;
+    form->begin(&retell->told);
     retell->hints = hints;
     retell->exact = retell->has_hash = true;
     apply_open(&retell->apply, key);
     outcomes_open(&retell->seen, key);
+}
+
+void retell_end(struct retell *retell)
+{
+    retell->form->end(retell->changes, &retell->told);
+    flush(retell);
 }
 
 void retell_close(struct retell *retell)
@@ -213,7 +225,7 @@ void retell_close(struct retell *retell)
     overlay_close(&retell->overlay);
     outcomes_close(&retell->seen);
     bytes_close(&retell->effects);
-    bytes_close(&retell->line);
+    bytes_close(&retell->told);
     *retell = (struct retell){0};
 }
 

@@ -171,21 +171,22 @@ static int report(const struct salvage *salvage, const struct retell *told)
     return whole ? EXIT_DONE : EXIT_CORRUPTION;
 }
 
-static int tell(struct salvage *salvage, FILE *out)
+static int tell(struct salvage *salvage, const struct form *form, FILE *out)
 {
     SCOPED(retell) retell = {0};
     findings_settle(&salvage->findings);
-    retell_open(&retell, &salvage->hints, out);
+    retell_open(&retell, &salvage->hints, form, out);
     for (size_t slot = 0; slot < salvage->findings.count && !retell.failed; slot++) {
         retell_record(&retell, findings_record(&salvage->findings, slot));
         progress_show(&salvage->progress, slot, salvage->findings.count, "entries told");
     }
     progress_wipe(&salvage->progress);
+    retell_end(&retell);
     retell.failed = fflush(out) != 0 || retell.failed;
     return report(salvage, &retell);
 }
 
-int salvage_path(const char *path, FILE *out)
+int salvage_path(const char *path, const struct form *form, FILE *out)
 {
     SCOPED(salvage) salvage = {0};
     struct stat about;
@@ -197,15 +198,16 @@ int salvage_path(const char *path, FILE *out)
         take_tree(&salvage, path, 0);
     else
         take_file(&salvage, path);
-    return tell(&salvage, out);
+    return tell(&salvage, form, out);
 }
 
 int salvage_main(int argc, char **argv)
 {
-    if (argc != 3 || argv[2][0] == '-') {
+    const struct form *form = argc > 3 ? form_find(argv[3]) : &form_lines;
+    if (argc < 3 || argc > 4 || argv[2][0] == '-' || form == NULL) {
         fprintf(stderr, "usage: changeagent salvage DIR|FILE > changes.ndjson\n");
         return EXIT_CONFIG;
     }
     log_open("salvage", LOG_ERROR);
-    return salvage_path(argv[2], stdout);
+    return salvage_path(argv[2], form, stdout);
 }

@@ -6,13 +6,15 @@
 #ifndef STORAGE_SALVAGE_H
 #define STORAGE_SALVAGE_H
 
+#include "protocol/form.h"
+
 #include <stdio.h>
 
-/* Every intact change below a directory, or of one file, as lines to `out`; the report to stderr.
+/* Every intact change below a directory, or of one file, as a dump to `out`; the report to stderr.
  * Gives the exit code: see below. */
-int salvage_path(const char *path, FILE *out);
+int salvage_path(const char *path, const struct form *form, FILE *out);
 
-/* `changeagent-storage salvage DIR|FILE`: lines of a dump to stdout, the report to stderr.
+/* `changeagent-storage salvage DIR|FILE [FORM]`: a dump to stdout, the report to stderr.
  * Gives the exit code: 0 nothing is missing, 113 something is, 112 stdout takes no more or nothing
  * could be read, 100 there is no such file. */
 int salvage_main(int argc, char **argv);

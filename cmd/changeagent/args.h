@@ -33,7 +33,7 @@ struct args {
     struct args_list all_tags, no_tags;
     const char *output_name, *key, *ctype, *file, *cursor, *before, *pids, *data, *config;
     const char *server_key, *public_key, *secret_key;
-    const char *prefix, *after;
+    const char *prefix, *after, *format;
     const char *since_time, *until_time, *at_time;
     uint64_t until, last, bytes;
     uint64_t timeout_ms, type, since, limit, block_ms, count, id;

@@ -1,13 +1,11 @@
-/* dump.c - the verb dump: every change up to the head of this moment, one line each. */
-#include "cmd/changeagent/parse.h"
+/* dump.c - the verb dump: every change up to the head of this moment, as lines or binary. */
+#include "cmd/changeagent/intake.h"
 #include "cmd/changeagent/print.h"
 #include "common/progress.h"
 #include "cmd/changeagent/verbs.h"
 
 #include "common/err.h"
 #include "protocol/cursor.h"
-#include "protocol/line.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +16,11 @@ enum { PAGE_ROWS = 10000, PAGE_BYTES = 4 << 20, TAIL_STEP = 1 << 16 };
 struct dump {
     FILE *file;
     bool is_stdout;
-    uint64_t since; /* everything up to here is written */
+    const struct form *form;
+    uint64_t whole;  /* of the file: what is behind goes before the first page is written */
+    uint64_t before; /* changes that the file held already */
+    bool begun;      /* the page that is written next is not the first one */
+    uint64_t since;  /* everything up to here is written */
     uint8_t hash[HASH_SIZE];
     bool has_hash;
     uint64_t written;
@@ -60,65 +62,117 @@ static bool read_last_line(FILE *file, struct bytes *line)
     }
 }
 
-/* What the file holds so far tells where to go on. */
-static int take_up(struct dump *dump, const char *path)
+static void note(struct dump *dump, const struct parse_line *line)
+{
+    dump->since = line->row.id;
+    memcpy(dump->hash, line->hash, sizeof dump->hash);
+    dump->has_hash = true;
+}
+
+static int take_up_lines(struct dump *dump, const char *path)
 {
     struct parse_line line = {0};
     SCOPED(bytes) text = {0};
     const char *wrong;
-    dump->file = fopen(path, "a+e");
-    if (dump->file == NULL || !read_last_line(dump->file, &text))
+    if (!read_last_line(dump->file, &text))
         return refuse(strerror(errno), path);
+    dump->whole = (uint64_t)ftell(dump->file);
     if (text.size == 0)
         return EXIT_OK;
     bool fine = parse_open(&line, (const char *)text.data, text.size, &wrong);
-    if (fine) {
-        dump->since = line.row.id;
-        memcpy(dump->hash, line.hash, sizeof dump->hash);
-        dump->has_hash = true;
-    }
+    if (fine)
+        note(dump, &line);
     parse_close(&line);
     return fine ? EXIT_OK : refuse("the last line is not of a dump", path);
+}
+
+/* Its end, or a piece that is torn, goes when the node has said that it is the same log. What is
+ * damaged is not gone on with: nobody would look there again. */
+static int take_up_pieces(struct dump *dump, const char *path, struct intake *intake)
+{
+    char place[INTAKE_PLACE_MAX], about[INTAKE_PLACE_MAX + 200];
+    enum intake_verdict verdict;
+    do {
+        struct parse_line line = {0};
+        verdict = intake_next(intake, &line);
+        if (verdict == INTAKE_CHANGE)
+            note(dump, &line);
+        parse_close(&line);
+    } while (verdict == INTAKE_CHANGE);
+    dump->whole = intake->whole;
+    dump->before = intake->count;
+    if (verdict != INTAKE_BAD)
+        return EXIT_OK;
+    intake_place(intake, place);
+    snprintf(about, sizeof about, "%s: %s: %s", place, err_name(intake->err), intake->wrong);
+    refuse(about, path);
+    fprintf(stderr, "changeagent: `changeagent salvage` gives what is whole in it\n");
+    return EXIT_USAGE;
+}
+
+/* What the file holds so far tells where to go on, and in which form. */
+static int take_up(struct dump *dump, const char *path)
+{
+    SCOPED(intake) intake = {0};
+    dump->file = fopen(path, "a+e");
+    if (dump->file == NULL || fseek(dump->file, 0, SEEK_END) != 0)
+        return refuse(strerror(errno), path);
+    if (ftell(dump->file) == 0)
+        return EXIT_OK;
+    rewind(dump->file);
+    intake_open(&intake, dump->file, NULL);
+    if (dump->form != NULL && dump->form != intake.form)
+        return refuse("the file is of the other form; leave out --format, or take another file",
+                      path);
+    dump->form = intake.form;
+    return dump->form == &form_binary ? take_up_pieces(dump, path, &intake)
+                                      : take_up_lines(dump, path);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------
  */
 
-static struct span span_of(struct ca_bytes bytes)
+/* What stands before the first change; of a file, behind what is whole of it. */
+static bool begin(struct dump *dump, struct bytes *out)
 {
-    return SPAN(bytes.data, bytes.size);
+    bool fine = dump->is_stdout || (fflush(dump->file) == 0 &&
+                                    ftruncate(fileno(dump->file), (off_t)dump->whole) == 0 &&
+                                    fseek(dump->file, 0, SEEK_END) == 0);
+    if (dump->whole == 0)
+        dump->form->begin(out);
+    dump->begun = true;
+    return fine;
 }
 
-static void add_line(const struct ca_row *row, struct bytes *out)
+static bool put_out(struct dump *dump, const struct bytes *out)
 {
-    struct line_place place = {row->id, row->ts, span_of(row->hash)};
-    struct change change = {
-        .type = row->type,
-        .has_key = row->has_key,
-        .removes = row->removes,
-        .key = span_of(row->key),
-        .ctype = span_of(row->ctype),
-        .data = span_of(row->data),
-        .headers = span_of(row->headers),
-    };
-    for (uint32_t i = 0; i < row->tag_count && i < TEXTS_MAX; i++)
-        change.tags.at[change.tags.count++] = span_of(row->tags[i]);
-    line_append(&place, &change, out);
+    return out->size == 0 || fwrite(out->data, 1, out->size, dump->file) == out->size;
 }
 
 /* Writes the rows up to `until`. */
 static bool write_page(struct dump *dump, const struct ca_page *page, uint64_t until)
 {
     SCOPED(bytes) out = {0};
+    if (!dump->begun && !begin(dump, &out))
+        return false;
     for (uint32_t i = 0; i < ca_page_count(page) && ca_page_row(page, i)->id <= until; i++) {
         const struct ca_row *row = ca_page_row(page, i);
-        add_line(row, &out);
+        struct change change = intake_change(row);
+        struct line_place place = {row->id, row->ts, SPAN(row->hash.data, row->hash.size)};
+        dump->form->append(&place, &change, &out);
         dump->since = row->id;
         if (row->hash.size == sizeof dump->hash)
             memcpy(dump->hash, row->hash.data, sizeof dump->hash);
         dump->written++;
     }
-    return fwrite(out.data, 1, out.size, dump->file) == out.size;
+    return put_out(dump, &out);
+}
+
+static bool write_end(struct dump *dump)
+{
+    SCOPED(bytes) out = {0};
+    dump->form->end(dump->before + dump->written, &out);
+    return put_out(dump, &out);
 }
 
 /* The cursor behind what the file holds: the node checks that it is the same log. */
@@ -170,6 +224,7 @@ static int run(struct ca *ca, struct dump *dump)
     if (stale != EXIT_OK)
         return stale;
     enum ca_code code = write_all(ca, dump, &head, &full);
+    full = full || (code == CA_OK && !write_end(dump));
     if (fflush(dump->file) != 0 || (!dump->is_stdout && fsync(fileno(dump->file)) != 0) || full) {
         fprintf(stderr, "changeagent: dump: cannot write: %s\n", strerror(errno));
         return EXIT_SYSTEM;
@@ -181,6 +236,13 @@ static int run(struct ca *ca, struct dump *dump)
     return code == CA_OK ? EXIT_OK : args_fail(ca_last_error(ca));
 }
 
+/* The form that was asked for; NULL: none was. */
+static bool find_form(const struct args *args, const struct form **form)
+{
+    *form = args->format != NULL ? form_find(args->format) : NULL;
+    return args->format == NULL || *form != NULL;
+}
+
 int verb_dump(const struct args *args)
 {
     struct dump dump = {.file = stdout, .is_stdout = true, .since = args->since};
@@ -188,10 +250,14 @@ int verb_dump(const struct args *args)
     int code = EXIT_OK;
     if (args->word_count > 0 || args->tags.count > 0 || (args->file != NULL && args->has_since))
         return refuse("takes --file PATH, or --since ID and writes to stdout", "usage");
+    if (!find_form(args, &dump.form))
+        return refuse("there is no such form; --format is ndjson or binary", args->format);
     if (args->file != NULL) {
         dump.is_stdout = false;
         code = take_up(&dump, args->file);
     }
+    if (dump.form == NULL)
+        dump.form = &form_lines;
     if (code == EXIT_OK && args_open(args, NULL, &ca) == CA_OK) {
         code = run(ca, &dump);
         ca_close(ca);

@@ -1,5 +1,6 @@
-/* load.c - the verb load: a dump into an empty cluster, with its ids, times and hashes. */
-#include "cmd/changeagent/parse.h"
+/* load.c - the verb load: a dump of either form into an empty cluster, with its ids, times and
+ * hashes. */
+#include "cmd/changeagent/intake.h"
 #include "cmd/changeagent/print.h"
 #include "common/progress.h"
 #include "cmd/changeagent/verbs.h"
@@ -16,23 +17,37 @@
 
 enum { BATCH_MAX = 1024, BATCH_BYTES = 1 << 20 };
 
-/* Lines that go as one put, and where the cluster and the file stand. */
+/* Changes that go as one put, and where the cluster and the file stand. */
 struct load {
     struct ca *ca;
+    struct intake intake;
     struct parse_line *lines;
     struct ca_row rows[BATCH_MAX];
     uint32_t count;
     size_t bytes;
     struct ca_head head; /* of the cluster: changes up to here are there already */
     uint64_t last_id;    /* of the file so far */
-    uint64_t loaded, line;
+    uint64_t loaded;
     uint8_t hash[HASH_SIZE]; /* of the last change that is in the cluster */
 };
 
-static int refuse(const struct load *load, const char *what)
+static int refuse(const struct load *load, enum err err, const char *what)
 {
-    fprintf(stderr, "changeagent: load: line %llu: %s\n", (unsigned long long)load->line, what);
+    char place[INTAKE_PLACE_MAX];
+    intake_place(&load->intake, place);
+    fprintf(stderr, "changeagent: load: %s: %s: %s\n", place, err_name(err), what);
     return EXIT_REFUSED;
+}
+
+/* Not as it was written. */
+static int refuse_file(const struct load *load, enum intake_verdict verdict)
+{
+    int code = refuse(load, load->intake.err, load->intake.wrong);
+    if (verdict == INTAKE_TORN)
+        fprintf(stderr, "changeagent: `changeagent dump --file` goes on with it where it ends\n");
+    else if (load->intake.err != ERR_VERSION)
+        fprintf(stderr, "changeagent: dump anew, or see what `changeagent salvage` gives of it\n");
+    return code;
 }
 
 static int send_batch(struct load *load)
@@ -60,32 +75,42 @@ static int check_present(struct load *load, const struct parse_line *line)
     if (line->row.id < load->head.id)
         return EXIT_OK;
     if (memcmp(line->hash, load->head.hash, sizeof line->hash) != 0)
-        return refuse(load, "the cluster holds other changes; load into an empty one");
+        return refuse(load, ERR_IMPORT, "the cluster holds other changes; load into an empty one");
     memcpy(load->hash, line->hash, sizeof load->hash);
     return EXIT_OK;
 }
 
-static int take_line(struct load *load, const char *text, size_t size)
+/* A change that is at lines[count]. */
+static int take_change(struct load *load, struct parse_line *line)
+{
+    uint64_t id = line->row.id;
+    bool follows = load->last_id == 0 ? id <= load->head.id + 1 : id == load->last_id + 1;
+    if (!follows)
+        return refuse(load, ERR_GAP, "changes are missing before this one");
+    load->last_id = id;
+    if (id <= load->head.id)
+        return check_present(load, line);
+    load->bytes += (size_t)(load->intake.next - load->intake.at);
+    load->count++;
+    return EXIT_OK;
+}
+
+/* The next change, and what waits before it where that is enough for a put. */
+static int step(struct load *load, bool *done)
 {
     struct parse_line *line = &load->lines[load->count];
-    const char *wrong;
+    enum intake_verdict verdict = intake_next(&load->intake, line);
+    uint32_t before = load->count;
     int code = EXIT_OK;
-    load->line++;
-    if (!parse_open(line, text, size, &wrong)) {
-        code = refuse(load, wrong);
-    } else if (load->last_id == 0 ? line->row.id > load->head.id + 1
-                                  : line->row.id != load->last_id + 1) {
-        code = refuse(load, "changes are missing before this one");
-    } else if (line->row.id > load->head.id) {
-        load->last_id = line->row.id;
-        load->bytes += size;
-        load->count++;
-        return EXIT_OK;
-    } else {
-        load->last_id = line->row.id;
-        code = check_present(load, line);
-    }
-    parse_close(line);
+    *done = verdict == INTAKE_DONE;
+    if (verdict == INTAKE_CHANGE)
+        code = take_change(load, line);
+    else if (verdict != INTAKE_DONE)
+        code = refuse_file(load, verdict);
+    if (load->count == before)
+        parse_close(line);
+    if (code == EXIT_OK && (*done || load->count == BATCH_MAX || load->bytes > BATCH_BYTES))
+        code = send_batch(load);
     return code;
 }
 
@@ -93,27 +118,16 @@ static int load_file(struct load *load, FILE *file)
 {
     struct progress progress = {0};
     struct stat about;
-    char *text = NULL;
-    size_t room = 0;
-    uint64_t read = 0;
+    bool done = false;
     int code = EXIT_OK;
     uint64_t all =
         fstat(fileno(file), &about) == 0 && S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0;
-    for (ssize_t size; code == EXIT_OK && (size = getline(&text, &room, file)) >= 0;) {
-        if (load->count == BATCH_MAX ||
-            (load->count > 0 && load->bytes + (size_t)size > BATCH_BYTES))
-            code = send_batch(load);
-        if (code == EXIT_OK)
-            code = take_line(load, text, (size_t)size);
-        read += (uint64_t)size;
-        progress_show(&progress, read, all, "bytes");
+    intake_open(&load->intake, file, NULL);
+    while (code == EXIT_OK && !done) {
+        code = step(load, &done);
+        progress_show(&progress, load->intake.next, all, "bytes");
     }
-    if (code == EXIT_OK && ferror(file))
-        code = refuse(load, strerror(errno));
-    if (code == EXIT_OK)
-        code = send_batch(load);
     progress_wipe(&progress);
-    bytes_free(text); /* getline's */
     return code;
 }
 
@@ -125,7 +139,7 @@ static int run(struct load *load, FILE *file)
         return code;
     code = load_file(load, file);
     if (code == EXIT_OK && load->last_id < load->head.id)
-        code = refuse(load, "the cluster holds more changes than the file");
+        code = refuse(load, ERR_IMPORT, "the cluster holds more changes than the file");
     cursor_hex(load->hash, sizeof load->hash, hash);
     fprintf(stderr, "changeagent: %llu changes loaded", (unsigned long long)load->loaded);
     if (code == EXIT_OK && load->last_id > 0)
@@ -141,6 +155,7 @@ static void load_close(struct load *load)
     for (uint32_t i = 0; i < BATCH_MAX; i++)
         parse_close(&load->lines[i]);
     bytes_free(load->lines);
+    intake_close(&load->intake);
     ca_close(load->ca);
     bytes_free(load);
 }

@@ -37,8 +37,10 @@ static const struct verb verbs[] = {
      "member list|add|remove|set|promote|cancel: who belongs to the cluster; several joined by and",
      "changeagent member add tcp://10.0.0.4:7602 PUBLICKEY name=n4 and remove n2"},
     {"dump", verb_dump, "write every change to stdout, or with --file go on with a file",
-     "changeagent dump --file changes.ndjson"},
-    {"load", verb_load, "bring a dump into an empty cluster: ids, times and hashes stay",
+     "changeagent dump --file changes.ndjson\n          changeagent dump --format binary > "
+     "changes.bin"},
+    {"load", verb_load,
+     "bring a dump of either form into an empty cluster: ids, times and hashes stay",
      "changeagent load changes.ndjson"},
     {"verify", verb_verify, "hold every file of a stopped node, or of a backup, to what it claims",
      "changeagent verify /var/lib/changeagent"},

@@ -1,10 +1,11 @@
 #include "cmd/changeagent/mend.h"
 
-#include "cmd/changeagent/parse.h"
+#include "cmd/changeagent/intake.h"
 #include "cmd/changeagent/verbs.h"
 #include "common/progress.h"
 #include "protocol/change.h"
 #include "protocol/cursor.h"
+#include "protocol/pack.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,105 +15,120 @@
 
 enum { LOOK_BYTES = 1 << 20, SOMETHING_IS_MISSING = 113, TOLD_MAX = 50 };
 
-/* A line behind a gap: whether it is what it claims is decided by the next one. */
+/* A change behind a gap: whether it is what it claims is decided by the next one. */
 struct held {
     struct parse_line line;
-    struct bytes text;
-    uint64_t number;
+    char place[INTAKE_PLACE_MAX];
     bool there;
 };
 
 struct mend {
+    struct intake intake;
+    const struct form *form; /* of what is given back */
+    struct bytes out;
     struct held held;
-    uint64_t line, changes, bad, unproven, missing;
-    uint64_t first_id, last_id; /* of the lines given back; 0: none */
+    uint64_t changes, bad, unproven, missing;
+    uint64_t first_id, last_id; /* of the changes given back; 0: none */
     uint8_t hash[HASH_SIZE];    /* of the last one */
     bool weak;                  /* the last one was not proven, nor its hash by the next */
     bool failed;
 };
 
-bool mend_is_dump(const char *path)
+/* Where a text begins, or the end. */
+static size_t find(struct span head, const void *text, size_t size)
 {
-    static const char begin[] = "{\"id\":";
+    const uint8_t *at = memmem(head.data, head.size, text, size);
+    return at != NULL ? (size_t)(at - head.data) : head.size;
+}
+
+const struct form *mend_form(const char *path)
+{
+    static const char begin[] = "{\"id\":", database[] = "SQLite format 3";
     SCOPED(bytes) head = {0};
     FILE *file = fopen(path, "re");
     size_t got = file ? fread(bytes_reserve(&head, LOOK_BYTES), 1, LOOK_BYTES, file) : 0;
     if (file != NULL)
         fclose(file);
-    bool is_database = got >= 16 && memcmp(head.data, "SQLite format 3", 16) == 0;
-    return got > 0 && !is_database && memmem(head.data, got, begin, sizeof begin - 1) != NULL;
-}
-
-static struct change change_of(const struct ca_row *row)
-{
-    struct change change = {.type = row->type,
-                            .has_key = row->has_key,
-                            .key = SPAN(row->key.data, row->key.size),
-                            .ctype = SPAN(row->ctype.data, row->ctype.size),
-                            .data = SPAN(row->data.data, row->data.size),
-                            .headers = SPAN(row->headers.data, row->headers.size)};
-    for (uint32_t i = 0; i < row->tag_count && i < TEXTS_MAX; i++)
-        change.tags.at[change.tags.count++] = SPAN(row->tags[i].data, row->tags[i].size);
-    return change;
+    struct span all = SPAN(head.data, got);
+    size_t line = find(all, begin, sizeof begin - 1), piece = find(all, pack_mark, PACK_MARK);
+    if (find(all, database, sizeof database) == 0 || (line == got && piece == got))
+        return NULL;
+    return line < piece ? &form_lines : &form_binary;
 }
 
 /* Is it the next one after a change with this id and hash? */
 static bool follows(uint64_t id, const uint8_t before[HASH_SIZE], const struct parse_line *line)
 {
-    struct change change = change_of(&line->row);
+    struct change change = intake_change(&line->row);
     uint8_t hash[HASH_SIZE];
     change_hash(before, line->row.id, line->row.ts, &change, hash);
     return line->row.id == id + 1 && memcmp(hash, line->hash, sizeof hash) == 0;
 }
 
-static void complain(struct mend *mend, uint64_t number, const char *what)
+static void complain(struct mend *mend, const char *place, const char *what)
 {
     if (mend->bad++ < TOLD_MAX)
-        fprintf(stderr, "line %" PRIu64 ": %s\n", number, what);
+        fprintf(stderr, "%s: %s\n", place, what);
 }
 
-static void give(struct mend *mend, const struct parse_line *line, struct span text, bool proven)
+static void complain_here(struct mend *mend, const char *what)
 {
-    uint64_t id = line->row.id;
-    if (id > mend->last_id + 1) {
-        fprintf(stderr, "missing: changes %" PRIu64 " to %" PRIu64 "\n", mend->last_id + 1, id - 1);
-        mend->missing += id - 1 - mend->last_id;
+    char place[INTAKE_PLACE_MAX];
+    intake_place(&mend->intake, place);
+    complain(mend, place, what);
+}
+
+static void flush(struct mend *mend)
+{
+    struct bytes *out = &mend->out;
+    if (out->size > 0 && fwrite(out->data, 1, out->size, stdout) != out->size)
+        mend->failed = true;
+    bytes_clear(out);
+}
+
+static void give(struct mend *mend, const struct parse_line *line, bool proven)
+{
+    struct line_place place = {line->row.id, line->row.ts, SPAN(line->hash, HASH_SIZE)};
+    struct change change = intake_change(&line->row);
+    if (place.id > mend->last_id + 1) {
+        fprintf(stderr, "missing: changes %" PRIu64 " to %" PRIu64 "\n", mend->last_id + 1,
+                place.id - 1);
+        mend->missing += place.id - 1 - mend->last_id;
     }
-    mend->first_id = mend->first_id == 0 ? id : mend->first_id;
-    mend->last_id = id;
+    mend->first_id = mend->first_id == 0 ? place.id : mend->first_id;
+    mend->last_id = place.id;
     mend->weak = !proven;
     mend->unproven += !proven;
     memcpy(mend->hash, line->hash, sizeof mend->hash);
     mend->changes++;
-    mend->failed = mend->failed || fwrite(text.data, 1, text.size, stdout) != text.size;
+    mend->form->append(&place, &change, &mend->out);
+    flush(mend);
 }
 
 static void let_go(struct held *held)
 {
     parse_close(&held->line);
-    bytes_clear(&held->text);
     held->there = false;
 }
 
 static void give_held(struct mend *mend)
 {
-    give(mend, &mend->held.line, bytes_span(&mend->held.text), false);
+    give(mend, &mend->held.line, false);
     let_go(&mend->held);
 }
 
 static void drop_held(struct mend *mend)
 {
-    complain(mend, mend->held.number, "its id fits neither the line before nor the one behind");
+    complain(mend, mend->held.place, "its id fits neither what is before nor what is behind");
     let_go(&mend->held);
 }
 
 /* Takes the line over. */
-static void hold_line(struct mend *mend, struct parse_line *line, struct span text)
+static void hold_line(struct mend *mend, struct parse_line *line)
 {
-    bytes_append_span(&mend->held.text, text);
     mend->held.line = *line; /* what it lends from goes with it */
     mend->held.line.row.tags = mend->held.line.tags;
-    mend->held.number = mend->line;
+    intake_place(&mend->intake, mend->held.place);
     mend->held.there = true;
     *line = (struct parse_line){0};
 }
@@ -131,31 +147,32 @@ static void settle_held(struct mend *mend, const struct parse_line *line)
         give_held(mend);
 }
 
-static void judge_line(struct mend *mend, struct parse_line *line, struct span text)
+static void judge(struct mend *mend, struct parse_line *line)
 {
     settle_held(mend, line);
     if (line->row.id <= mend->last_id || mend->held.there)
-        complain(mend, mend->line, "its id was given before");
+        complain_here(mend, "its id was given before");
     else if (follows(mend->last_id, mend->hash, line))
-        give(mend, line, text, true);
+        give(mend, line, true);
     else if (line->row.id == mend->last_id + 1 && !mend->weak)
-        complain(mend, mend->line, "its hash does not follow from the line before");
+        complain_here(mend, "its hash does not follow from the change before");
     else
-        hold_line(mend, line, text);
+        hold_line(mend, line);
 }
 
-static void take_line(struct mend *mend, const char *text, size_t size)
+/* False: there is no more, or no more can be read. */
+static bool take_next(struct mend *mend)
 {
     struct parse_line line = {0};
-    const char *wrong = "it is cut off";
-    mend->line++;
-    if (size == 0 || (size == 1 && text[0] == '\n'))
-        return;
-    if (text[size - 1] == '\n' && parse_open(&line, text, size, &wrong))
-        judge_line(mend, &line, SPAN(text, size));
-    else
-        complain(mend, mend->line, wrong);
+    enum intake_verdict verdict = intake_next(&mend->intake, &line);
+    if (verdict == INTAKE_CHANGE) {
+        judge(mend, &line);
+    } else if (verdict != INTAKE_DONE) {
+        complain_here(mend, mend->intake.wrong);
+        intake_skip(&mend->intake);
+    }
     parse_close(&line);
+    return verdict != INTAKE_DONE && mend->intake.err != ERR_IO;
 }
 
 static int report(const struct mend *mend)
@@ -166,10 +183,11 @@ static int report(const struct mend *mend)
     fprintf(stderr, "%" PRIu64 " changes, ids %" PRIu64 " to %" PRIu64 ", hash %s\n", mend->changes,
             mend->first_id, mend->last_id, hash);
     if (mend->unproven > 0)
-        fprintf(stderr, "%" PRIu64 " of them cannot be proven: the line before each is missing\n",
+        fprintf(stderr, "%" PRIu64 " of them cannot be proven: the change before each is missing\n",
                 mend->unproven);
-    fprintf(stderr, "%s: %" PRIu64 " lines are damaged, %" PRIu64 " changes are not there\n",
-            whole ? "nothing is missing" : "missing", mend->bad, mend->missing);
+    fprintf(stderr, "%s: %" PRIu64 " %s are damaged, %" PRIu64 " changes are not there\n",
+            whole ? "nothing is missing" : "missing", mend->bad,
+            mend->intake.form == &form_binary ? "places" : "lines", mend->missing);
     if (mend->failed) {
         fprintf(stderr, "changeagent: salvage: cannot write: %s\n", strerror(errno));
         return EXIT_SYSTEM;
@@ -177,28 +195,32 @@ static int report(const struct mend *mend)
     return whole ? EXIT_OK : SOMETHING_IS_MISSING;
 }
 
-int mend_dump(const char *path)
+static void mend_close(struct mend *mend)
 {
-    struct mend mend = {0};
+    intake_close(&mend->intake);
+    let_go(&mend->held);
+    bytes_close(&mend->out);
+}
+
+int mend_dump(const char *path, const struct form *from, const struct form *to)
+{
+    SCOPED(mend) mend = {0};
     struct progress progress = {0};
-    char *text = NULL;
-    size_t room = 0;
     FILE *file = fopen(path, "re");
     if (file == NULL) {
         fprintf(stderr, "changeagent: salvage: %s: %s\n", path, strerror(errno));
         return EXIT_SYSTEM;
     }
-    for (ssize_t size; !mend.failed && (size = getline(&text, &room, file)) >= 0;) {
-        take_line(&mend, text, (size_t)size);
+    intake_open(&mend.intake, file, from);
+    mend.form = to;
+    mend.form->begin(&mend.out);
+    while (!mend.failed && take_next(&mend))
         progress_show(&progress, mend.changes, 0, "changes");
-    }
     progress_wipe(&progress);
-    if (ferror(file))
-        complain(&mend, mend.line, strerror(errno));
     if (mend.held.there)
         give_held(&mend);
-    bytes_close(&mend.held.text);
-    bytes_free(text); /* getline's */
+    mend.form->end(mend.changes, &mend.out);
+    flush(&mend);
     fclose(file);
     mend.failed = fflush(stdout) != 0 || mend.failed;
     return report(&mend);

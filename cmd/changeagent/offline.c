@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int become_storage(const char *verb, const char *path)
+static int become_storage(const char *verb, const char *path, const char *word)
 {
-    return program_become("changeagent-storage", (const char *const[]){verb, path, NULL});
+    return program_become("changeagent-storage", (const char *const[]){verb, path, word, NULL});
 }
 
 /* Exactly one word, and something is there. */
@@ -44,7 +44,8 @@ int verb_verify(const struct args *args)
     if (!has_path(args, "verify", "DIR", &about))
         return EXIT_USAGE;
     if (S_ISDIR(about.st_mode))
-        return become_storage(has_manifest(args->words[0]) ? "snapshot" : "verify", args->words[0]);
+        return become_storage(has_manifest(args->words[0]) ? "snapshot" : "verify", args->words[0],
+                              NULL);
     fprintf(stderr, "changeagent: verify: %s: not the data directory of a node, nor a backup\n",
             args->words[0]);
     return EXIT_USAGE;
@@ -53,9 +54,16 @@ int verb_verify(const struct args *args)
 int verb_salvage(const struct args *args)
 {
     struct stat about;
+    const struct form *form = args->format != NULL ? form_find(args->format) : NULL;
     if (!has_path(args, "salvage", "DIR|FILE > changes.ndjson", &about))
         return EXIT_USAGE;
-    if (S_ISREG(about.st_mode) && mend_is_dump(args->words[0]))
-        return mend_dump(args->words[0]);
-    return become_storage("salvage", args->words[0]);
+    if (args->format != NULL && form == NULL) {
+        fprintf(stderr, "changeagent: salvage: %s: there is no such form; ndjson or binary\n",
+                args->format);
+        return EXIT_USAGE;
+    }
+    const struct form *from = S_ISREG(about.st_mode) ? mend_form(args->words[0]) : NULL;
+    if (from != NULL)
+        return mend_dump(args->words[0], from, form != NULL ? form : from);
+    return become_storage("salvage", args->words[0], args->format);
 }

@@ -1,10 +1,12 @@
-"""The tools for a node that is stopped: verify and salvage, and salvage of a dump that was damaged."""
+"""The tools for a node that is stopped: verify and salvage; dumps of both forms, whole and damaged."""
 import glob
 import json
 import os
 import shutil
 import struct
 import subprocess
+
+import msgpack
 
 from harness import check, put_until_done, tool, wait_for, wait_leader
 
@@ -127,3 +129,134 @@ def test_a_damaged_dump_is_salvaged(house):
     check(code == CORRUPT and given == lines[:20] + lines[21:], "another id: code %d, %s" % (code, text))
     code, given, text = salvage(b"\x00\xff garbage \n" * 50 + dump + b"{\"id\":1}\n" + os.urandom(3000))
     check(code == CORRUPT and given == lines, "garbage around it: code %d, %s" % (code, text))
+
+
+def odd_changes(api):
+    """One of each that a form could lose: a key that is gone, a header, data that is no text, an empty key."""
+    for words in (("kept", "--key", "k", "--header", 'n=v"w', "--ctype", "text/plain", "--tag", "a", "--tag", "b/c", "--type", "7"),
+                  ("", "--key", "k", "--delete"), ("of an empty key", "--key", "")):
+        check(run("put", "-e", api, *words)[0] == 0, "put %s" % (words,))
+    done = subprocess.run([COMMAND, "put", "-e", api], input=b"no text \xff\x00\x8eCAC", check=False, timeout=60, stdout=subprocess.DEVNULL)
+    check(done.returncode == 0, "put of what is no text")
+
+
+def write(path, content):
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def changes_of(dump):
+    """A binary dump, read as docs/protocol.md has it."""
+    at, changes, kinds = 0, [], b""
+    while at < len(dump):
+        mark, kind, size, body_crc, head_crc = struct.unpack_from("<3scIII", dump, at)
+        body = dump[at + 16:at + 16 + size]
+        check(mark == b"\x8eCA" and body_crc == crc32c(body) and head_crc == crc32c(dump[at:at + 12]), "the piece at byte %d" % at)
+        kinds += kind
+        changes += [msgpack.unpackb(body)] if kind == b"C" else []
+        at += 16 + size
+    check(kinds == b"B" + b"C" * len(changes) + b"E" and struct.unpack("<Q", dump[-8:])[0] == len(changes), "kinds %r" % kinds)
+    return changes
+
+
+def test_dumps_of_both_forms_make_the_same_log(house):
+    cluster, node, _ = filled(house)
+    api, path = node.places()["api"], os.path.join(house.dir, "dump.bin")
+    odd_changes(api)
+    lines, binary = run("dump", "-e", api)[1], run("dump", "-e", api, "--format", "binary")[1]
+    chain = json.loads(lines.splitlines()[-1])["hash"]
+    check(run("dump", "-e", api, "--format", "binary", "--file", path)[0] == 0 and read(path) == binary, "to a file it is another one")
+    # It goes on with a file of any of these, and with one that ended long ago.
+    early = run("dump", "-e", api, "--since", "62", "--format", "binary")[1]
+    for size in (0, 3, 16, 20, 21, 300, len(binary) // 2, len(binary) - 24, len(binary) - 1, len(binary)):
+        write(path, binary[:size])
+        code, _, text = run("dump", "-e", api, "--file", path, *(("--format", "binary") if size == 0 else ()))
+        check(code == 0 and read(path) == binary, "cut to %d of %d: code %d, %s" % (size, len(binary), code, text))
+    put_until_done(api, "later")
+    code, _, text = run("dump", "-e", api, "--file", path)
+    later = read(path)
+    check(code == 0 and later[:len(binary) - 24] == binary[:-24] and "1 changes, up to id 65" in text, "later: code %d, %s" % (code, text))
+    check(later == run("dump", "-e", api, "--format", "binary")[1], "a dump in two steps is another one")
+    check([change["id"] for change in changes_of(early)] == [63, 64], "since an id")
+    read_back = [(row["id"], row["ts"], row["hash"].hex(), row.get("key"), row.get("tags", [])) for row in changes_of(binary)]
+    check(read_back == [(row["id"], row["ts"], row["hash"], row.get("key"), row["tags"]) for row in map(json.loads, lines.splitlines())],
+          "the forms tell different things")
+    # Both load into the same chain, also in two steps and again; and each gives the same dump.
+    for form in ("ndjson", "binary"):
+        whole = lines if form == "ndjson" else binary
+        other = house.cluster(1)
+        wait_leader(other.nodes)
+        there = other.nodes[0].places()["api"]
+        write(path, whole[:len(whole) // 2])
+        code, _, text = run("load", "-e", there, path)
+        check(code == 1 and ("E_CORRUPT" in text if form == "binary" else "E_BAD_REQUEST" in text), "half a dump: code %d, %s" % (code, text))
+        write(path, whole)
+        for _ in range(2):
+            code, _, text = run("load", "-e", there, path)
+            check(code == 0 and chain in text, "load of %s: code %d, %s" % (form, code, text))
+        check(run("dump", "-e", there, "--format", form)[1] == whole, "%s: the dump of what was loaded" % form)
+        other.down()
+    # A file of another log stays as it was.
+    write(path, binary[:-24])
+    stranger = house.cluster(1)
+    wait_leader(stranger.nodes)
+    code, _, text = run("dump", "-e", stranger.nodes[0].places()["api"], "--timeout", "3000", "--file", path)
+    check(code != 0 and read(path) == binary[:-24], "of another log: code %d, %s" % (code, text))
+    cluster.down()
+    code, salvaged, text = run("salvage", node.data, "--format", "binary")
+    check(code == 0 and salvaged == later, "salvage of the node: code %d, %s" % (code, text))
+
+
+def test_a_damaged_binary_dump_is_named_and_salvaged(house):
+    cluster, node, _ = filled(house)
+    odd_changes(node.places()["api"])
+    api, path = node.places()["api"], os.path.join(house.dir, "dump.bin")
+    lines, binary = run("dump", "-e", api)[1].splitlines(True), run("dump", "-e", api, "--format", "binary")[1]
+    write(path, binary)
+    for form, wanted in ((), binary), (("--format", "ndjson"), b"".join(lines)):
+        code, given, text = run("salvage", path, *form)
+        check(code == 0 and given == wanted, "a whole dump: code %d, %s" % (code, text))
+    write(path, b"".join(lines))
+    code, given, text = run("salvage", path, "--format", "binary")
+    check(code == 0 and given == binary, "lines to binary: code %d, %s" % (code, text))
+    for at in (2, 9, 18, 40, 700, len(binary) // 2, len(binary) - 30, len(binary) - 1):
+        damaged = binary[:at] + bytes([binary[at] ^ 0x20]) + binary[at + 1:]
+        write(path, damaged)
+        for words in (("load", "-e", api, path), ("dump", "-e", api, "--file", path)):
+            code, _, text = run(*words)
+            check(code in (1, 2) and "E_CORRUPT" in text and "salvage" in text, "%s, byte %d: code %d, %s" % (words[0], at, code, text))
+        check(read(path) == damaged, "byte %d: dump changed what it refused" % at)
+        code, given, text = run("salvage", path, "--format", "ndjson")
+        given = given.splitlines(True)
+        check(code == CORRUPT and len(given) >= len(lines) - 1 and all(line in lines for line in given),
+              "byte %d: salvage: code %d, %d changes, %s" % (at, code, len(given), text))
+    for content, words in ((b"\x00\xffgarbage" * 99, ("E_BAD_REQUEST", "neither")), (b"\x8eCAB", ("E_CORRUPT", "cut off")),
+                           (binary + b"x", ("E_CORRUPT", "behind the end")), (binary + binary, ("E_CORRUPT", "behind the end")),
+                           (binary[20:], ("E_CORRUPT", "begin"))):
+        write(path, content)
+        code, _, text = run("load", "-e", api, path)
+        check(code == 1 and all(word in text for word in words), "%r…: code %d, %s" % (content[:8], code, text))
+    write(path, b"".join(lines[:3]))
+    for words in (("dump", "-e", api, "--file", path, "--format", "binary"), ("dump", "-e", api, "--format", "xml"),
+                  ("salvage", path, "--format", "xml")):
+        code, _, text = run(*words)
+        check(code == USAGE and "form" in text, "%s: code %d, %s" % (" ".join(words), code, text))
+    write(path, os.urandom(500) + binary[:len(binary) // 2] + os.urandom(40) + binary[len(binary) // 2:])
+    code, given, text = run("salvage", path, "--format", "ndjson")
+    given = given.splitlines(True)
+    check(code == CORRUPT and len(given) >= len(lines) - 1 and all(line in lines for line in given), "garbage around: code %d, %s" % (code, text))
+    cluster.down()

@@ -1,10 +1,11 @@
-/* change_fuzz.c - hostile bodies, rows, records, effects and cursors. */
+/* change_fuzz.c - hostile bodies, rows, records, effects, cursors and pieces of a dump. */
 #include "protocol/change.h"
 
 #include "common/keys.h"
 #include "protocol/cursor.h"
 #include "protocol/effect.h"
 #include "protocol/entry.h"
+#include "protocol/pack.h"
 
 #include <assert.h>
 
@@ -58,6 +59,17 @@ static void try_cursor(struct span text)
         assert(cursor_print(&cursor, printed) <= CURSOR_TEXT_MAX);
 }
 
+static void try_piece(struct span bytes)
+{
+    struct pack pack;
+    const char *wrong;
+    if (bytes.size < PACK_HEAD || pack_head(bytes.data, &pack, &wrong) != ERR_NONE)
+        return;
+    struct span body = SPAN(bytes.data + PACK_HEAD, bytes.size - PACK_HEAD);
+    enum err err = pack_body(&pack, body, &wrong);
+    assert(err != ERR_NONE || (body.size == pack.size && body.size <= PACK_BODY_MAX));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span bytes = SPAN(data, size);
@@ -69,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     try_records(bytes);
     try_effects(bytes);
     try_cursor(bytes);
+    try_piece(bytes);
     enum err row = change_row_decode(bytes, &id, &ts, &hash, &change);
     enum err parsed = keys_parse(bytes, key);
     assert(row < ERR_COUNT && parsed < ERR_COUNT);

@@ -75,6 +75,26 @@ TEST(only_an_import_has_a_place_and_it_has_all_of_it)
     }
 }
 
+/* The client said nothing but the data: the import may not say more than the place. */
+TEST(a_bare_change_of_the_largest_size_can_be_imported)
+{
+    SCOPED(bytes) put = {0};
+    SCOPED(bytes) body = {0};
+    struct change change = {.id = INT64_MAX, .ts = INT64_MAX, .hash = SPAN(start, sizeof start)};
+    uint32_t count;
+    uint8_t *data = bytes_zeroed(1, limits->change_bytes_max);
+    change.data = SPAN(data, limits->change_bytes_max - 11); /* with its map: all that is allowed */
+    change_body_begin(&put, 1);
+    wire_pack_map(&put, 1);
+    wire_pack_text(&put, SPAN("data", 4));
+    wire_pack_bin(&put, change.data);
+    CHECK(put.size - 10 == limits->change_bytes_max && check(&put) == ERR_NONE);
+    change_body_begin(&body, 1);
+    change_body_add(&body, &change);
+    CHECK(change_body_check(bytes_span(&body), CHANGE_IMPORT, limits, &count, NULL) == ERR_NONE);
+    bytes_free(data);
+}
+
 TEST(a_change_of_the_largest_size_can_be_imported)
 {
     SCOPED(bytes) put = {0};
@@ -254,7 +274,8 @@ TEST(effects_survive_their_layout)
 }
 
 TEST_MAIN(T(a_body_reads_back_as_written), T(only_an_import_has_a_place_and_it_has_all_of_it),
-          T(a_change_of_the_largest_size_can_be_imported), T(a_row_reads_back_as_written),
+          T(a_change_of_the_largest_size_can_be_imported),
+          T(a_bare_change_of_the_largest_size_can_be_imported), T(a_row_reads_back_as_written),
           T(a_type_below_zero_is_the_systems), T(tags_are_counted_after_folding),
           T(a_tag_with_nul_or_without_bytes_is_refused),
           T(unknown_fields_and_empty_bodies_are_refused), T(a_change_over_one_mebibyte_is_refused),

@@ -30,7 +30,7 @@ static struct told salvage_of(const char *path)
 {
     struct told told = {0};
     FILE *out = open_memstream(&told.text, &told.size);
-    told.code = salvage_path(path, out);
+    told.code = salvage_path(path, &form_lines, out);
     fclose(out);
     for (char *at = told.text; *at != '\0';) {
         char *end = strchr(at, '\n');

@@ -1,6 +1,7 @@
 /* vectors_test.c - the hex lines of docs/protocol.md are what our own code writes. */
 #include "protocol/change.h"
 #include "protocol/cursor.h"
+#include "protocol/form.h"
 #include "tests/unit/test.h"
 
 #include <stdio.h>
@@ -85,5 +86,20 @@ TEST(the_change_hash_and_the_answer_are_as_in_the_document)
     check_vector("put_done", bytes_span(&frame));
 }
 
+TEST(a_dump_is_written_as_in_the_document)
+{
+    static const uint8_t start[HASH_SIZE];
+    SCOPED(bytes) dump = {0};
+    uint8_t hash[HASH_SIZE];
+    struct change change = sample();
+    change_hash(start, 1, 1700000000000000001, &change, hash);
+    form_binary.begin(&dump);
+    form_binary.append(&(struct line_place){1, 1700000000000000001, SPAN(hash, HASH_SIZE)}, &change,
+                       &dump);
+    form_binary.end(1, &dump);
+    check_vector("dump", bytes_span(&dump));
+}
+
 TEST_MAIN(T(a_put_is_encoded_as_in_the_document),
-          T(the_change_hash_and_the_answer_are_as_in_the_document))
+          T(the_change_hash_and_the_answer_are_as_in_the_document),
+          T(a_dump_is_written_as_in_the_document))
