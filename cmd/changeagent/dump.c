@@ -35,8 +35,8 @@ static int refuse(const char *what, const char *about)
 /* ---- going on with a file ---------------------------------------------------------------------
  */
 
-/* Reads the last whole line of the file and cuts off what is torn behind it. */
-static bool read_last_line(FILE *file, struct bytes *line)
+/* Reads the last whole line of the file; `whole`: where it ends. */
+static bool read_last_line(FILE *file, struct bytes *line, uint64_t *whole)
 {
     long end, from;
     if (fseek(file, 0, SEEK_END) != 0 || (end = from = ftell(file)) < 0)
@@ -57,8 +57,8 @@ static bool read_last_line(FILE *file, struct bytes *line)
         size_t behind = last != NULL ? (size_t)(last + 1 - line->data) : 0;
         memmove(line->data, line->data + begin, behind - begin);
         line->size = behind - begin;
-        return fflush(file) == 0 && ftruncate(fileno(file), from + (long)behind) == 0 &&
-               fseek(file, 0, SEEK_END) == 0;
+        *whole = (uint64_t)from + behind;
+        return true;
     }
 }
 
@@ -69,14 +69,24 @@ static void note(struct dump *dump, const struct parse_line *line)
     dump->has_hash = true;
 }
 
+/* A file of one line that is torn is no more than the begin of this. */
+static bool begins_as_line(FILE *file)
+{
+    static const char begin[] = "{\"id\":";
+    char got[sizeof begin];
+    rewind(file);
+    size_t size = fread(got, 1, sizeof begin - 1, file);
+    rewind(file);
+    return memcmp(got, begin, size) == 0;
+}
+
 static int take_up_lines(struct dump *dump, const char *path)
 {
     struct parse_line line = {0};
     SCOPED(bytes) text = {0};
     const char *wrong;
-    if (!read_last_line(dump->file, &text))
+    if (!read_last_line(dump->file, &text, &dump->whole))
         return refuse(strerror(errno), path);
-    dump->whole = (uint64_t)ftell(dump->file);
     if (text.size == 0)
         return EXIT_OK;
     bool fine = parse_open(&line, (const char *)text.data, text.size, &wrong);
@@ -86,8 +96,7 @@ static int take_up_lines(struct dump *dump, const char *path)
     return fine ? EXIT_OK : refuse("the last line is not of a dump", path);
 }
 
-/* Its end, or a piece that is torn, goes when the node has said that it is the same log. What is
- * damaged is not gone on with: nobody would look there again. */
+/* What is damaged is not gone on with: nobody would look there again. */
 static int take_up_pieces(struct dump *dump, const char *path, struct intake *intake)
 {
     char place[INTAKE_PLACE_MAX], about[INTAKE_PLACE_MAX + 200];
@@ -110,7 +119,8 @@ static int take_up_pieces(struct dump *dump, const char *path, struct intake *in
     return EXIT_USAGE;
 }
 
-/* What the file holds so far tells where to go on, and in which form. */
+/* What the file holds so far tells where to go on, and in which form. Nothing is cut off before a
+ * node has said that it is the same log: see begin(). */
 static int take_up(struct dump *dump, const char *path)
 {
     SCOPED(intake) intake = {0};
@@ -119,8 +129,10 @@ static int take_up(struct dump *dump, const char *path)
         return refuse(strerror(errno), path);
     if (ftell(dump->file) == 0)
         return EXIT_OK;
-    rewind(dump->file);
+    bool is_line = begins_as_line(dump->file);
     intake_open(&intake, dump->file, NULL);
+    if (!is_line && intake.form == &form_lines)
+        return refuse("it is no dump; take another file, or a new one", path);
     if (dump->form != NULL && dump->form != intake.form)
         return refuse("the file is of the other form; leave out --format, or take another file",
                       path);

@@ -250,6 +250,14 @@ def test_a_damaged_binary_dump_is_named_and_salvaged(house):
         write(path, content)
         code, _, text = run("load", "-e", api, path)
         check(code == 1 and all(word in text for word in words), "%r…: code %d, %s" % (content[:8], code, text))
+    for content in b"notes", b"notes\nof mine", b"{\"mine\": 1}", b"{\"id\": 1,\nmine\n{", b"\x8f" + binary[1:], lines[0] + b"what is this?\n{":
+        write(path, content)
+        code, _, text = run("dump", "-e", api, "--file", path)
+        check(code == USAGE and ("of a dump" in text or "no dump" in text), "%r…: code %d, %s" % (content[:8], code, text))
+        check(read(path) == content, "%r…: dump changed what it refused" % content[:8])
+    for content in b"", lines[0][:1], lines[0][:-1], lines[0], b"".join(lines[:9])[:-1]:
+        write(path, content)
+        check(run("dump", "-e", api, "--file", path)[0] == 0 and read(path) == b"".join(lines), "lines cut to %d" % len(content))
     write(path, b"".join(lines[:3]))
     for words in (("dump", "-e", api, "--file", path, "--format", "binary"), ("dump", "-e", api, "--format", "xml"),
                   ("salvage", path, "--format", "xml")):
