@@ -1,6 +1,7 @@
 /* salvage_test.c - files cut off, flipped and strange: every intact change comes back, with its
  * place. */
 #include "common/log.h"
+#include "protocol/pack.h"
 #include "rooms_kit.h"
 #include "storage/salvage.h"
 
@@ -222,6 +223,40 @@ static void a_foreign_file_gives_what_is_in_it(void **state)
     kit_house_close(&house);
 }
 
+/* In the binary form too, what has no place is told without one, and the end counts it. */
+static void a_binary_dump_with_gaps_is_well_formed(void **state)
+{
+    struct kit_house house;
+    struct pack pack;
+    const char *wrong;
+    char *text, path[] = "/tmp/alone_XXXXXX";
+    size_t size;
+    uint64_t count = 0, unplaced = 0;
+    fill(&house);
+    uint8_t *bytes = read_file(house.paths[1], &size);
+    assert_int_equal(close(mkstemp(path)), 0);
+    write_file(path, bytes, size);
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(salvage_path(path, &form_binary, out), EXIT_CORRUPTION);
+    fclose(out);
+    for (size_t at = 0; at < size; at += PACK_HEAD + pack.size) {
+        const uint8_t *piece = (const uint8_t *)text + at;
+        assert_int_equal(pack_head(piece, &pack, &wrong), ERR_NONE);
+        assert_int_equal(pack_body(&pack, SPAN(piece + PACK_HEAD, pack.size), &wrong), ERR_NONE);
+        assert_int_equal(pack.kind == PACK_BEGIN, at == 0);
+        count += pack.kind == PACK_CHANGE;
+        unplaced += pack.kind == PACK_CHANGE && memcmp(piece + PACK_HEAD + 1, "\xa2ts", 3) == 0;
+        if (pack.kind == PACK_END)
+            assert_int_equal(load_u64(piece + PACK_HEAD), count);
+    }
+    assert_int_equal(pack.kind, PACK_END);
+    assert_true(count >= PUTS - 1 && unplaced == count);
+    remove(path);
+    free(bytes);
+    free(text);
+    kit_house_close(&house);
+}
+
 /* What was replaced lies in free pages for a long time; it is not told. */
 static void what_was_replaced_is_not_told(void **state)
 {
@@ -273,6 +308,7 @@ int main(void)
         cmocka_unit_test(a_file_cut_off_gives_what_is_before_the_cut),
         cmocka_unit_test(a_flipped_bit_costs_what_it_lies_in),
         cmocka_unit_test(a_foreign_file_gives_what_is_in_it),
+        cmocka_unit_test(a_binary_dump_with_gaps_is_well_formed),
         cmocka_unit_test(what_was_replaced_is_not_told),
     };
     log_open("salvage-test", LOG_ERROR);
