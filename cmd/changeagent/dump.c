@@ -96,18 +96,38 @@ static int take_up_lines(struct dump *dump, const char *path)
     return fine ? EXIT_OK : refuse("the last line is not of a dump", path);
 }
 
-/* What is damaged is not gone on with: nobody would look there again. */
-static int take_up_pieces(struct dump *dump, const char *path, struct intake *intake)
+/* True if it is the next one, or the first of a file that begins anywhere. */
+static bool goes_on(struct dump *dump, const struct parse_line *line)
 {
-    char place[INTAKE_PLACE_MAX], about[INTAKE_PLACE_MAX + 200];
-    enum intake_verdict verdict;
-    do {
+    bool fine = !dump->has_hash || line->row.id == dump->since + 1;
+    note(dump, line);
+    return fine;
+}
+
+static enum intake_verdict read_pieces(struct dump *dump, struct intake *intake, uint64_t all)
+{
+    struct progress progress = {0};
+    enum intake_verdict verdict = INTAKE_CHANGE;
+    while (verdict == INTAKE_CHANGE) {
         struct parse_line line = {0};
         verdict = intake_next(intake, &line);
-        if (verdict == INTAKE_CHANGE)
-            note(dump, &line);
+        if (verdict == INTAKE_CHANGE && !goes_on(dump, &line)) {
+            intake->err = ERR_GAP;
+            intake->wrong = "changes are missing before this one; dump anew";
+            verdict = INTAKE_BAD;
+        }
         parse_close(&line);
-    } while (verdict == INTAKE_CHANGE);
+        progress_show(&progress, intake->next, all, "bytes read");
+    }
+    progress_wipe(&progress);
+    return verdict;
+}
+
+/* What is damaged is not gone on with: nobody would look there again. */
+static int take_up_pieces(struct dump *dump, const char *path, struct intake *intake, uint64_t all)
+{
+    char place[INTAKE_PLACE_MAX], about[INTAKE_PLACE_MAX + 200];
+    enum intake_verdict verdict = read_pieces(dump, intake, all);
     dump->whole = intake->whole;
     dump->before = intake->count;
     if (verdict != INTAKE_BAD)
@@ -115,7 +135,8 @@ static int take_up_pieces(struct dump *dump, const char *path, struct intake *in
     intake_place(intake, place);
     snprintf(about, sizeof about, "%s: %s: %s", place, err_name(intake->err), intake->wrong);
     refuse(about, path);
-    fprintf(stderr, "changeagent: `changeagent salvage` gives what is whole in it\n");
+    if (intake->err == ERR_CORRUPT)
+        fprintf(stderr, "changeagent: `changeagent salvage` gives what is whole in it\n");
     return EXIT_USAGE;
 }
 
@@ -127,8 +148,9 @@ static int take_up(struct dump *dump, const char *path)
     dump->file = fopen(path, "a+e");
     if (dump->file == NULL || fseek(dump->file, 0, SEEK_END) != 0)
         return refuse(strerror(errno), path);
-    if (ftell(dump->file) == 0)
-        return EXIT_OK;
+    long size = ftell(dump->file);
+    if (size <= 0)
+        return size == 0 ? EXIT_OK : refuse(strerror(errno), path);
     bool is_line = begins_as_line(dump->file);
     intake_open(&intake, dump->file, NULL);
     if (!is_line && intake.form == &form_lines)
@@ -137,7 +159,7 @@ static int take_up(struct dump *dump, const char *path)
         return refuse("the file is of the other form; leave out --format, or take another file",
                       path);
     dump->form = intake.form;
-    return dump->form == &form_binary ? take_up_pieces(dump, path, &intake)
+    return dump->form == &form_binary ? take_up_pieces(dump, path, &intake, (uint64_t)size)
                                       : take_up_lines(dump, path);
 }
 

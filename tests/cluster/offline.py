@@ -263,6 +263,13 @@ def test_a_damaged_binary_dump_is_named_and_salvaged(house):
                   ("salvage", path, "--format", "xml")):
         code, _, text = run(*words)
         check(code == USAGE and "form" in text, "%s: code %d, %s" % (" ".join(words), code, text))
+    write(path, b"".join(lines[:9] + lines[10:]))
+    code, given, _ = run("salvage", path, "--format", "binary")
+    write(path, given)
+    code, _, text = run("dump", "-e", api, "--file", path)
+    check(code == USAGE and "E_GAP" in text and read(path) == given, "a change is missing: code %d, %s" % (code, text))
+    code, _, text = run("load", "-e", api, path)
+    check(code == 1 and "E_GAP" in text, "load, a change is missing: code %d, %s" % (code, text))
     write(path, os.urandom(500) + binary[:len(binary) // 2] + os.urandom(40) + binary[len(binary) // 2:])
     code, given, text = run("salvage", path, "--format", "ndjson")
     given = given.splitlines(True)
