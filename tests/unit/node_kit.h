@@ -54,7 +54,9 @@ static inline void begin_part(struct node *node, uint32_t part)
 {
     char name[SEGMENT_NAME_MAX];
     segment_name(part + 1, 77 + part, name);
-    snprintf(node->paths[part], sizeof node->paths[part], "%s/%s", node->directory, name);
+    char directory[sizeof node->directory]; /* or gcc 12 fears at -O3 that it overlaps the path */
+    memcpy(directory, node->directory, sizeof directory);
+    snprintf(node->paths[part], sizeof node->paths[part], "%s/%s", directory, name);
     node->segments[part] = bytes_zeroed(1, sizeof *node->segments[part]);
     assert_int_equal(segment_open(node->segments[part], node->paths[part]), ERR_NONE);
     shelf_add(&node->shelf, node->paths[part], node->kit.last + 1);
