@@ -230,6 +230,7 @@ void replication_fetched(struct raft *raft, const struct raft_input *in)
 void replication_link_down(struct raft *raft, const struct raft_input *in)
 {
     struct peer *peer = &raft->peers.at[in->slot];
+    peer->met_ms = 0; /* what it said is no word of who comes next */
     if (!peers_fed(peer))
         return;
     peer->rewound = raft->round;

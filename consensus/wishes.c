@@ -67,8 +67,8 @@ static struct verdict refuse_history(struct raft *raft, const struct peer *peer)
                               (unsigned long long)state_members(raft)->history)};
 }
 
-/* The server itself says who it is, and so proves that it is there (R116). False: it has not yet,
- * and is asked. */
+/* The server itself says who it is, and so proves that it is there (R116); a member too, which may
+ * have been wiped since it answered last. False: it has not yet, and is asked. */
 static bool call_back(struct raft *raft, struct memberop *op, struct verdict *verdict)
 {
     if (memcmp(op->key, raft->key, RAFT_KEY_SIZE) == 0) {
@@ -83,11 +83,6 @@ static bool call_back(struct raft *raft, struct memberop *op, struct verdict *ve
     }
     struct peer *peer = &raft->peers.at[slot];
     bool met = peer->met_ms != 0 && raft->now_ms < peer->met_ms + MET_LASTS_MS;
-    if (!met && peer->member >= 0 && peers_answers(peer, raft->now_ms, raft->election_min_ms)) {
-        op->node = peer->node;
-        op->incarnation = peer->incarnation;
-        return true;
-    }
     if (!met) {
         state_answer(raft, (uint32_t)slot, 0, 0, MESSAGE_MEET);
         verdict->err = ERR_UNREACHABLE;

@@ -320,6 +320,48 @@ TEST(a_server_of_another_history_is_heard_in_nothing)
     kit_close(&kit);
 }
 
+/* A moment ago the member answered: what stands there now may be wiped. Only who says it is,
+ * counts. */
+TEST(a_member_is_added_again_only_by_its_own_word)
+{
+    struct kit kit;
+    char wish[128], key[41];
+    uint8_t raw[RAFT_KEY_SIZE];
+    lead(&kit);
+    memset(raw, 2, sizeof raw);
+    keys_print(raw, key);
+    snprintf(wish, sizeof wish, "add peer=tcp://10.0.0.2:1 key=%s", key);
+    const struct message_members_are *are = ask(&kit, wish);
+    CHECK(span_is(are->error, "E_UNREACHABLE") && !are->done);
+    CHECK(kit_out(&kit, MESSAGE_MEET, 0) != NULL);
+    struct message met = kit_from(&kit, SLOT_2, 0, MESSAGE_MET);
+    met.peer.from_incarnation = 99; /* it was 12 */
+    met.met.history = 5;
+    kit_peer(&kit, SLOT_2, &met);
+    are = ask(&kit, wish);
+    CHECK(are->error.size == 0 && !are->done);
+    CHECK(kit.raft->config_count == 2);
+    kit_close(&kit);
+}
+
+/* What a server said before its connection broke is no word of who is there now. */
+TEST(a_word_ends_with_its_connection)
+{
+    struct kit kit;
+    char wish[128], key[41];
+    uint8_t raw[RAFT_KEY_SIZE];
+    lead(&kit);
+    memset(raw, 2, sizeof raw);
+    keys_print(raw, key);
+    snprintf(wish, sizeof wish, "add peer=tcp://10.0.0.2:1 key=%s", key);
+    struct message met = kit_from(&kit, SLOT_2, 0, MESSAGE_MET);
+    met.met.history = 5;
+    kit_peer(&kit, SLOT_2, &met);
+    kit_step(&kit, (struct raft_input){.kind = INPUT_LINK_DOWN, .slot = SLOT_2});
+    CHECK(span_is(ask(&kit, wish)->error, "E_UNREACHABLE"));
+    kit_close(&kit);
+}
+
 TEST(a_server_of_another_history_says_so_and_is_not_let_in)
 {
     struct kit kit;
@@ -401,6 +443,7 @@ TEST(a_member_without_an_address_is_where_its_file_says)
 }
 
 TEST_MAIN(T(a_server_of_another_history_is_heard_in_nothing),
+          T(a_member_is_added_again_only_by_its_own_word), T(a_word_ends_with_its_connection),
           T(a_server_of_another_history_says_so_and_is_not_let_in),
           T(a_learner_is_in_the_history_of_its_leader_before_its_log_says_so),
           T(a_member_without_an_address_is_where_its_file_says),
