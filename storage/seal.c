@@ -44,10 +44,7 @@ static const struct schema schema = {
     .checkpoint_pages = 0,
 };
 
-enum {
-    SUMMARY_SIZE = 40 + 3 * HASH_SIZE,
-    RUNS_PER_ROW = SEAL_HASH_BLOCK / sizeof(struct tagindex_run),
-};
+enum { SUMMARY_SIZE = 40 + 3 * HASH_SIZE };
 
 #define SLICE_SIZE KiB(64)
 
@@ -125,9 +122,9 @@ static enum err write_hashes(struct store *store, sqlite3_stmt *add, struct span
 
 static enum err write_runs(struct store *store, sqlite3_stmt *add, const struct tagindex *index)
 {
-    for (uint32_t slot = 0; slot < index->run_count; slot += RUNS_PER_ROW) {
+    for (uint32_t slot = 0; slot < index->run_count; slot += SEAL_RUNS_BLOCK) {
         uint32_t left = index->run_count - slot;
-        size_t size = (left < RUNS_PER_ROW ? left : RUNS_PER_ROW) * sizeof *index->runs;
+        size_t size = (left < SEAL_RUNS_BLOCK ? left : SEAL_RUNS_BLOCK) * sizeof *index->runs;
         TRY(write_block(store, add, index->runs[slot].id, SPAN(&index->runs[slot], size)));
     }
     return ERR_NONE;

@@ -26,7 +26,11 @@ void seal_close(struct seal *seal);
 MUST_USE enum err seal_write(const char *segment_path, const struct tagindex *index,
                              struct seal *seal);
 
-enum { SEAL_HASH_BLOCK = 120 * HASH_SIZE }; /* fits on a page, also as a block of runs */
+/* What fits on a page: hashes, or runs. */
+enum {
+    SEAL_HASH_BLOCK = 120 * HASH_SIZE,
+    SEAL_RUNS_BLOCK = SEAL_HASH_BLOCK / sizeof(struct tagindex_run),
+};
 
 /* The checksum of a row: a number and two blobs. */
 uint32_t seal_crc(uint64_t number, struct span a, struct span b);

@@ -16,23 +16,29 @@ static uint64_t column_u64(sqlite3_stmt *row, int column)
     return (uint64_t)sqlite3_column_int64(row, column);
 }
 
-/* Copies the one block that a statement finds; `at` is its key. ERR_CORRUPT: none, or damaged. */
-static enum err take_block(struct sealread *read, sqlite3_stmt *statement, uint64_t *at,
-                           struct bytes *block)
+/* Copies the one block that a statement finds, or nothing. ERR_CORRUPT: it is damaged. */
+static enum err find_block(struct sealread *read, sqlite3_stmt *statement, struct bytes *block)
 {
     bool row;
     bytes_clear(block);
     TRY(store_step(&read->store, statement, &row));
     if (!row)
-        return ERR_CORRUPT;
-    *at = column_u64(statement, 0);
+        return ERR_NONE;
+    uint64_t at = column_u64(statement, 0);
     struct span content = column_blob(statement, 1);
     uint32_t crc = (uint32_t)column_u64(statement, 2);
-    bool sound = seal_crc(*at, content, SPAN(NULL, 0)) == crc;
+    bool sound = seal_crc(at, content, SPAN(NULL, 0)) == crc;
     if (sound)
         bytes_append_span(block, content);
     sqlite3_reset(statement);
     return sound ? ERR_NONE : ERR_CORRUPT;
+}
+
+/* The same where there must be one. */
+static enum err take_block(struct sealread *read, sqlite3_stmt *statement, struct bytes *block)
+{
+    TRY(find_block(read, statement, block));
+    return block->size > 0 ? ERR_NONE : ERR_CORRUPT;
 }
 
 static enum err prepare(struct sealread *read)
@@ -42,6 +48,8 @@ static enum err prepare(struct sealread *read)
                       "SELECT first, content, crc FROM runs WHERE first <= ?1"
                       " ORDER BY first DESC LIMIT 1",
                       &read->run));
+    TRY(store_prepare(store, "SELECT first, content, crc FROM runs WHERE first = ?1",
+                      &read->run_at));
     TRY(store_prepare(store, "SELECT first, content, crc FROM hashes WHERE first = ?1",
                       &read->hash));
     TRY(store_prepare(store, "SELECT tag, crc FROM names WHERE number = ?1", &read->name));
@@ -64,6 +72,7 @@ enum err sealread_open(struct sealread *read, const char *segment_path, const st
 void sealread_close(struct sealread *read)
 {
     sqlite3_finalize(read->run);
+    sqlite3_finalize(read->run_at);
     sqlite3_finalize(read->hash);
     sqlite3_finalize(read->name);
     sqlite3_finalize(read->ids);
@@ -81,23 +90,35 @@ static struct tagindex_run run_at(const struct sealread *read, size_t slot)
     return run;
 }
 
-/* True if the block at hand has a run that begins at or below the id, and is not its last one:
- * what comes behind the last one is in another block. */
+/* True if the block at hand surely has the run of the id: what lies behind the beginning of its
+ * last run may be in another block. */
 static bool has_run(const struct sealread *read, uint64_t id)
 {
     size_t count = read->runs.size / sizeof(struct tagindex_run);
-    return count > 0 && run_at(read, 0).id <= id && id < run_at(read, count - 1).id;
+    return count > 0 && run_at(read, 0).id <= id && id <= run_at(read, count - 1).id;
+}
+
+/* Where every record has one change the place of a block says where it begins, and one page is
+ * read. The search reads two: it meets the block behind first. */
+static enum err find_run_block(struct sealread *read, uint64_t id)
+{
+    if (!read->uneven) {
+        bind_u64(read->run_at, 1, id - (id - read->first_id) % SEAL_RUNS_BLOCK);
+        TRY(find_block(read, read->run_at, &read->runs));
+        if (has_run(read, id))
+            return ERR_NONE;
+        read->uneven = true;
+    }
+    bind_u64(read->run, 1, id);
+    return take_block(read, read->run, &read->runs);
 }
 
 enum err sealread_find(struct sealread *read, uint64_t id, uint64_t *log_index, uint32_t *ordinal)
 {
-    uint64_t at;
     if (id < read->first_id || id >= read->next_id)
         return ERR_CORRUPT;
-    if (!has_run(read, id)) {
-        bind_u64(read->run, 1, id);
-        TRY(take_block(read, read->run, &at, &read->runs));
-    }
+    if (!has_run(read, id))
+        TRY(find_run_block(read, id));
     size_t low = 0, high = read->runs.size / sizeof(struct tagindex_run);
     if (high == 0 || run_at(read, 0).id > id)
         return ERR_CORRUPT;
@@ -117,12 +138,12 @@ enum err sealread_hash(struct sealread *read, uint64_t id, uint8_t hash[HASH_SIZ
 {
     if (id + 1 < read->first_id || id >= read->next_id)
         return ERR_CORRUPT;
-    uint64_t offset = (id + 1 - read->first_id) * HASH_SIZE, found;
+    uint64_t offset = (id + 1 - read->first_id) * HASH_SIZE;
     uint64_t at = offset - offset % SEAL_HASH_BLOCK;
     if (read->hashes_at != at) {
         read->hashes_at = UINT64_MAX;
         bind_u64(read->hash, 1, at);
-        TRY(take_block(read, read->hash, &found, &read->hashes));
+        TRY(take_block(read, read->hash, &read->hashes));
         read->hashes_at = at;
     }
     if (offset - at + HASH_SIZE > read->hashes.size)

@@ -9,7 +9,8 @@
 
 struct sealread {
     struct store store;
-    sqlite3_stmt *run, *hash, *name, *ids;
+    sqlite3_stmt *run, *run_at, *hash, *name, *ids;
+    bool uneven; /* blocks of runs do not begin where they would with one change a record */
     uint64_t first_id, next_id, tag_count;
     struct bytes runs, hashes, tag; /* used last */
     uint64_t hashes_at;

@@ -270,6 +270,26 @@ static void measure(struct bench *bench, const char *what, make_read *make)
     report(what, cold, warm);
 }
 
+/* Other ids each time, with every file open: what stays is the walk through the files. */
+static void measure_ids(struct bench *bench, const char *what, uint64_t span)
+{
+    enum { ASKS = 4000 };
+    double *took = bytes_zeroed(ASKS, sizeof *took);
+    uint64_t begin = 0;
+    for (uint64_t round = 0; round < 2 * ASKS; round++) {
+        struct message_read read = {0};
+        read_id(bench, bench->count - span + mixed(round + 1) % span, &read);
+        if (round == ASKS)
+            begin = clock_now_us();
+        took[round % ASKS] = ask(bench, &read, 1);
+    }
+    double mean = (double)(clock_now_us() - begin) / 1000 / ASKS;
+    qsort(took, ASKS, sizeof *took, by_size);
+    printf("%-34s  mean %7.4f p50 %7.4f p99 %7.4f ms\n", what, mean, took[ASKS / 2],
+           took[ASKS * 99 / 100]);
+    bytes_free(took);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3 || strtoull(argv[2], NULL, 10) < 100000) {
@@ -298,5 +318,7 @@ int main(int argc, char **argv)
     measure(bench, "10 hits below a path", read_path);
     measure(bench, "the first change at a time", read_time);
     measure(bench, "one change by id", read_id);
+    measure_ids(bench, "any of the last 100000, files open", 100000);
+    measure_ids(bench, "any of all, files open", bench->count);
     return 0;
 }

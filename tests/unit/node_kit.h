@@ -197,6 +197,22 @@ static inline enum err restart(struct node *node)
     return rebuild_shelf(&node->shelf, &node->state, &mark);
 }
 
+/* Flips a bit of each `find` in a file: SQLite leaves old copies of a row behind. */
+static inline void node_damage(const char *path, const char *find)
+{
+    static char content[1 << 20];
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    size_t size = fread(content, 1, sizeof content, file);
+    char *at = memmem(content, size, find, strlen(find));
+    assert_non_null(at);
+    for (; at != NULL; at = memmem(content, size, find, strlen(find)))
+        *at ^= 1;
+    rewind(file);
+    assert_int_equal(fwrite(content, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
 /* ---- reading -------------------------------------------------------------------------------- */
 
 static inline enum err first_use(void *owner, struct span tag, uint64_t *id)

@@ -12,6 +12,57 @@ static uint32_t all_of(struct node *node, const char *tag, uint64_t *ids)
     return ids_of(page, ids);
 }
 
+/* Seals an index of records with `sizes` changes in turn and `last` in the last one, and finds each
+ * id in it, upwards and downwards. */
+static void check_runs(const uint32_t *sizes, uint32_t size_count, uint32_t records, uint32_t last,
+                       bool uneven)
+{
+    static const uint8_t zeros[HASH_SIZE];
+    char directory[] = "/tmp/tagindex_test_XXXXXX", path[64], command[64];
+    struct seal seal = {.first_index = 1, .last_index = UINT32_MAX};
+    struct tagindex index = {0};
+    struct sealread read = {0};
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/segment", directory);
+    tagindex_open(&index, 7, zeros);
+    for (uint32_t record = 0; record < records; record++) {
+        uint32_t size = record + 1 == records ? last : sizes[record % size_count];
+        tagindex_add_run(&index, 100 + 2 * (uint64_t)record);
+        for (uint32_t i = 0; i < size; i++)
+            tagindex_add_change(&index, zeros);
+    }
+    assert_int_equal(seal_write(path, &index, &seal), ERR_NONE);
+    assert_int_equal(sealread_open(&read, path, &seal), ERR_NONE);
+    uint64_t count = index.next_id - index.first_id;
+    for (uint64_t i = 0; i < 2 * count; i++) {
+        uint64_t id = index.first_id + (i < count ? i : 2 * count - 1 - i), at, there;
+        uint32_t ordinal, known;
+        assert_true(tagindex_find(&index, id, &there, &known));
+        assert_int_equal(sealread_find(&read, id, &at, &ordinal), ERR_NONE);
+        assert_int_equal(at, there);
+        assert_int_equal(ordinal, known);
+    }
+    assert_int_equal(read.uneven, uneven);
+    sealread_close(&read);
+    tagindex_close(&index);
+    seal_close(&seal);
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    assert_int_equal(system(command), 0);
+}
+
+/* Blocks of runs begin at regular ids where each record has one change, and only there. */
+static void runs_are_found_in_blocks_of_every_kind(void **state)
+{
+    static const uint32_t single[] = {1}, mixed[] = {1, 3, 1, 1, 2}, large[] = {1024}, pair[] = {2};
+    check_runs(single, 1, 3 * SEAL_RUNS_BLOCK, 1, false);
+    check_runs(single, 1, 3 * SEAL_RUNS_BLOCK - 5, 1, false);
+    check_runs(single, 1, 3 * SEAL_RUNS_BLOCK, 3, true); /* no block is where its last id asks */
+    check_runs(single, 1, 3 * SEAL_RUNS_BLOCK - 5, 3, true);
+    check_runs(mixed, COUNT_OF(mixed), 3 * SEAL_RUNS_BLOCK, 1, true);
+    check_runs(pair, 1, 3 * SEAL_RUNS_BLOCK, 2, true);
+    check_runs(large, 1, 4, 7, true);
+}
+
 static void check_forwards(struct node *node, const char *tag, uint64_t limit)
 {
     uint64_t all[1000], ids[1000], since = 0;
@@ -218,28 +269,12 @@ static void a_state_that_disagrees_with_the_log_is_found(void **state)
     node_close(&node);
 }
 
-/* Flips a bit of each `find` in a file: SQLite leaves old copies of a row behind. */
-static void damage(const char *path, const char *find)
-{
-    static char content[1 << 20];
-    FILE *file = fopen(path, "r+b");
-    assert_non_null(file);
-    size_t size = fread(content, 1, sizeof content, file);
-    char *at = memmem(content, size, find, strlen(find));
-    assert_non_null(at);
-    for (; at != NULL; at = memmem(content, size, find, strlen(find)))
-        *at ^= 1;
-    rewind(file);
-    assert_int_equal(fwrite(content, 1, size, file), size);
-    assert_int_equal(fclose(file), 0);
-}
-
 static void a_flipped_bit_is_never_a_wrong_byte(void **state)
 {
     struct node node;
     node_open(&node, PARTS);
     seal_all(&node);
-    damage(node.paths[0], "data 5");
+    node_damage(node.paths[0], "data 5");
     assert_int_equal(restart(&node), ERR_NONE);
     const struct message_page *page = ask(&node, (struct message_read){.limit = 3}, NULL);
     assert_int_equal(page->count, 3); /* what lies before the damage is whole */
@@ -249,7 +284,7 @@ static void a_flipped_bit_is_never_a_wrong_byte(void **state)
     /* A damaged index is an error, too, while it is needed; the summary is intact here. */
     char index[160];
     snprintf(index, sizeof index, "%s.index", node.paths[1]);
-    damage(index, "third");
+    node_damage(index, "third");
     assert_int_equal(restart(&node), ERR_NONE);
     page = ask(&node, (struct message_read){.since = 100, .limit = 1000}, "third");
     assert_true(span_is(page->error, "E_CORRUPT"));
@@ -322,6 +357,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_index_finds_ids_and_tags),
+        cmocka_unit_test(runs_are_found_in_blocks_of_every_kind),
         cmocka_unit_test(pages_visit_each_change_once),
         cmocka_unit_test(sealed_parts_read_like_open_ones),
         cmocka_unit_test(the_open_part_is_made_anew_at_a_restart),
