@@ -219,6 +219,27 @@ void answer_page(const struct standing *standing, enum message_type verb,
     }
 }
 
+void answer_estimate(const struct standing *standing, const struct message_weighed *weighed,
+                     struct message *out)
+{
+    if (weighed->error.size > 0) {
+        enum err err = err_by_name((const char *)weighed->error.data, weighed->error.size);
+        answer_failed(standing, err, NULL, out);
+        if (err == ERR_TRUNCATED)
+            out->failed.first_id = weighed->first_id;
+        return;
+    }
+    *out = (struct message){.type = MESSAGE_ESTIMATE_IS};
+    out->estimate_is.count = weighed->count;
+    out->estimate_is.bytes = weighed->bytes;
+    out->estimate_is.exact = weighed->exact;
+    out->estimate_is.scanned_to = weighed->scanned_to;
+    out->estimate_is.at_end = weighed->at_end;
+    out->estimate_is.first_id = weighed->first_id;
+    out->estimate_is.last_id = weighed->last_id;
+    out->estimate_is.born = standing->ts;
+}
+
 void answer_keys(const struct standing *standing, enum message_type verb,
                  const struct message_keys_are *keys, struct answer_texts *texts,
                  struct message *out)

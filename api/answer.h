@@ -32,6 +32,9 @@ void answer_status(const struct standing *standing, const char *name, struct ans
 void answer_page(const struct standing *standing, enum message_type verb,
                  const struct message_page *page, struct answer_texts *texts, struct message *out);
 
+void answer_estimate(const struct standing *standing, const struct message_weighed *weighed,
+                     struct message *out);
+
 /* Keys for SCAN or GET. */
 void answer_keys(const struct standing *standing, enum message_type verb,
                  const struct message_keys_are *keys, struct answer_texts *texts,

@@ -66,7 +66,7 @@ static ask_handler *const asks[] = {
     [MESSAGE_HEAD] = reads_head,         [MESSAGE_STATUS] = reads_status,
     [MESSAGE_SETTINGS] = reads_settings, [MESSAGE_NODE] = operate_node,
     [MESSAGE_MEMBERS] = members_ask,     [MESSAGE_BACKUP] = backup_ask,
-    [MESSAGE_SCAN] = reads_scan,
+    [MESSAGE_SCAN] = reads_scan,         [MESSAGE_ESTIMATE] = estimate_ask,
 };
 
 static void on_ask(void *owner, const struct door_route *route, const struct message *message)
@@ -233,9 +233,12 @@ static link_handler *const consensus_handlers[MESSAGE_TYPE_MAX] = {
     ON(READ_INDEX_IS, confirm_told),   ON(MEMBERS_ARE, members_told)};
 static link_handler *const view_handlers[MESSAGE_TYPE_MAX] = {
     ON(WATCHING, standing_on_watching), ON(FEED, standing_on_feed), ON(OUTCOMES_ARE, on_outcomes)};
-static link_handler *const keeper_handlers[MESSAGE_TYPE_MAX] = {
-    ON(PAGE, on_page), ON(TALLIED, on_tallied), ON(KEYS_ARE, reads_keys),
-    ON(TAG_HEADS_ARE, on_tag_heads), ON(SNAPSHOT_PART, backup_part)};
+static link_handler *const keeper_handlers[MESSAGE_TYPE_MAX] = {ON(PAGE, on_page),
+                                                                ON(TALLIED, on_tallied),
+                                                                ON(KEYS_ARE, reads_keys),
+                                                                ON(TAG_HEADS_ARE, on_tag_heads),
+                                                                ON(SNAPSHOT_PART, backup_part),
+                                                                ON(WEIGHED, estimate_weighed)};
 
 static struct link_rules consensus_rules = {"api", consensus_handlers, on_consensus_up,
                                             standing_consensus_lost, 0};

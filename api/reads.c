@@ -22,6 +22,8 @@ void reads_ask(struct api *api, struct wait *wait)
         message = (struct message){.type = MESSAGE_SCAN_KEYS, .scan_keys = wait->ask.keys};
         message.scan_keys.ticket = wait->ticket;
     }
+    if (wait->ask.weighs)
+        estimate_message(wait, &message);
     wait->state = WAIT_PAGE;
     wait->deadline_ms = now_ms(api) + READ_ANSWER_MS;
     if (link_send(&api->keeper, 0, &message) == ERR_NONE)
@@ -30,8 +32,8 @@ void reads_ask(struct api *api, struct wait *wait)
     waits_remove(&api->waits, wait);
 }
 
-static void begin(struct api *api, const struct door_route *route, uint64_t request,
-                  enum message_type verb, const struct request_read *ask)
+void reads_begin(struct api *api, const struct door_route *route, uint64_t request,
+                 enum message_type verb, const struct request_read *ask)
 {
     struct wait *wait;
     api->reads++;
@@ -57,7 +59,7 @@ void reads_get(struct api *api, const struct door_route *route, const struct mes
     if (refusal.err != ERR_NONE)
         api_refuse(api, route, message->request, refusal.err, refusal.detail);
     else
-        begin(api, route, message->request, MESSAGE_GET, &ask);
+        reads_begin(api, route, message->request, MESSAGE_GET, &ask);
 }
 
 void reads_list(struct api *api, const struct door_route *route, const struct message *message)
@@ -67,7 +69,7 @@ void reads_list(struct api *api, const struct door_route *route, const struct me
     if (refusal.err != ERR_NONE)
         api_refuse(api, route, message->request, refusal.err, refusal.detail);
     else
-        begin(api, route, message->request, MESSAGE_LIST, &ask);
+        reads_begin(api, route, message->request, MESSAGE_LIST, &ask);
 }
 
 void reads_scan(struct api *api, const struct door_route *route, const struct message *message)
@@ -77,7 +79,7 @@ void reads_scan(struct api *api, const struct door_route *route, const struct me
     if (refusal.err != ERR_NONE)
         api_refuse(api, route, message->request, refusal.err, refusal.detail);
     else
-        begin(api, route, message->request, MESSAGE_SCAN, &ask);
+        reads_begin(api, route, message->request, MESSAGE_SCAN, &ask);
 }
 
 static void answer_head_now(struct api *api, const struct door_route *route, uint64_t request)
@@ -96,7 +98,7 @@ void reads_head(struct api *api, const struct door_route *route, const struct me
     else if (!ask.linearizable && ask.wait_for <= api->standing.last_id)
         answer_head_now(api, route, message->request);
     else
-        begin(api, route, message->request, MESSAGE_HEAD, &ask);
+        reads_begin(api, route, message->request, MESSAGE_HEAD, &ask);
 }
 
 void reads_settings(struct api *api, const struct door_route *route, const struct message *message)

@@ -197,6 +197,28 @@ struct refusal request_get(const struct standing *standing, const struct message
     return take_consistency(get->consistency, out);
 }
 
+struct refusal request_estimate(const struct standing *standing,
+                                const struct message_estimate *estimate, struct request_read *out)
+{
+    const struct message_list list = {
+        .since = estimate->since,
+        .until = estimate->until,
+        .tags = estimate->tags,
+        .all_tags = estimate->all_tags,
+        .no_tags = estimate->no_tags,
+        .since_time = estimate->since_time,
+        .until_time = estimate->until_time,
+        .min_id = estimate->min_id,
+        .consistency = estimate->consistency,
+    };
+    struct refusal refusal = request_list(standing, &list, out);
+    if (refusal.err == ERR_NONE) {
+        out->weighs = true;
+        out->exact = estimate->exact;
+    }
+    return refusal;
+}
+
 struct refusal request_scan(const struct standing *standing, const struct message_scan *scan,
                             struct request_read *out)
 {

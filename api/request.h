@@ -66,6 +66,8 @@ struct request_read {
     uint64_t wait_for, block_ms;
     bool linearizable; /* all that was acknowledged before the ask must be applied here first */
     bool by_key;       /* `keys` in place of `read` */
+    bool weighs;       /* `read` says which changes are only counted; `exact` */
+    bool exact;
     struct message_scan_keys keys;
     bool now; /* since: the head of the moment it is read */
 };
@@ -74,6 +76,8 @@ struct refusal request_list(const struct standing *standing, const struct messag
                             struct request_read *out);
 struct refusal request_get(const struct standing *standing, const struct message_get *get,
                            struct request_read *out);
+struct refusal request_estimate(const struct standing *standing,
+                                const struct message_estimate *estimate, struct request_read *out);
 struct refusal request_scan(const struct standing *standing, const struct message_scan *scan,
                             struct request_read *out);
 struct refusal request_head(const struct standing *standing, const struct message_head *head,

@@ -1,7 +1,7 @@
 /* shell.h - the struct of the api process, shared by the files of its shell:
  * api.c opens it, standing.c keeps what is known of the node, writes.c carries puts, reads.c
- * everything that is read, confirm.c learns what a linearizable read must wait for, operate.c what
- * an operator asks, backup.c lends a snapshot. */
+ * everything that is read, estimate.c what is only counted, confirm.c learns what a linearizable
+ * read must wait for, operate.c what an operator asks, backup.c lends a snapshot. */
 #ifndef API_SHELL_H
 #define API_SHELL_H
 
@@ -144,6 +144,9 @@ void backup_expire(struct api *api);
 void backup_storage_lost(struct api *api);
 
 /* ---- reads.c ---- */
+/* Asks storage, once all that the ask waits for is applied here. */
+void reads_begin(struct api *api, const struct door_route *route, uint64_t request,
+                 enum message_type verb, const struct request_read *ask);
 void reads_get(struct api *api, const struct door_route *route, const struct message *message);
 void reads_list(struct api *api, const struct door_route *route, const struct message *message);
 void reads_scan(struct api *api, const struct door_route *route, const struct message *message);
@@ -170,5 +173,10 @@ void confirm_again(struct api *api); /* the leader, the link to it, or consensus
 enum err confirm_told(void *owner, uint32_t neighbour, const struct message *message);
 /* What a majority confirmed after the ask came is applied here. */
 bool confirm_is_done(const struct api *api, const struct wait *wait);
+
+/* estimate.c: what `wait` asks of storage. */
+void estimate_message(const struct wait *wait, struct message *message);
+void estimate_ask(struct api *api, const struct door_route *route, const struct message *message);
+enum err estimate_weighed(void *owner, uint32_t neighbour, const struct message *message);
 
 #endif

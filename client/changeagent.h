@@ -214,6 +214,22 @@ enum ca_code ca_scan(struct ca *ca, const struct ca_scan *scan, struct ca_page *
 enum ca_code ca_list(struct ca *ca, const struct ca_query *query, struct ca_page **page);
 void ca_page_close(struct ca_page *page);
 
+/* What a query would give, without its rows. */
+struct ca_count {
+    uint64_t count;
+    uint64_t bytes;             /* of the rows, as ca_list has them sent */
+    bool exact;                 /* `bytes` is no estimate; `count` never is */
+    uint64_t first_id, last_id; /* kept, and applied, when the count began */
+};
+
+enum { CA_COUNT_EXACT_MAX = 99999 };
+
+/* Counts the changes that match the tags and the bounds (since, until and the two times) of the
+ * query; nothing else of it may be set. In several asks, all up to the head of the first one. Up to
+ * CA_COUNT_EXACT_MAX changes are all read for their sizes; of more a sample. CA_TRUNCATED: also if
+ * changes that were still to be counted were cut meanwhile. */
+enum ca_code ca_count(struct ca *ca, const struct ca_query *query, struct ca_count *count);
+
 struct ca_page_info {
     bool at_start, at_end; /* nothing that matches lies before, behind */
     uint64_t first_id, last_id, scanned_to;

@@ -288,7 +288,8 @@ static enum err_outcome outcome_by_name(struct span name, enum err error)
 static bool lags(const struct ca *ca, const struct message *ask, enum err err)
 {
     bool own_place =
-        ask->type == MESSAGE_LIST && (ask->list.cursor.size > 0 || ask->list.since > ca->seen);
+        (ask->type == MESSAGE_LIST && (ask->list.cursor.size > 0 || ask->list.since > ca->seen)) ||
+        (ask->type == MESSAGE_ESTIMATE && ask->estimate.since > ca->seen);
     return err == ERR_AHEAD && ask->type != MESSAGE_PUT && !own_place;
 }
 
@@ -323,6 +324,10 @@ static void note_progress(struct ca *ca, const struct message *answer)
         break;
     case MESSAGE_LIST_IS:
         note_born(ca, answer->list_is.born);
+        break;
+    case MESSAGE_ESTIMATE_IS:
+        note_born(ca, answer->estimate_is.born);
+        client_saw(ca, answer->estimate_is.scanned_to);
         break;
     case MESSAGE_HEAD_IS:
         note_born(ca, answer->head_is.born);

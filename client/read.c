@@ -92,7 +92,7 @@ struct span client_text(const char *text)
     return text != NULL ? SPAN_TEXT(text) : (struct span){0};
 }
 
-static struct span consistency_of(const struct ca *ca)
+struct span client_consistency(const struct ca *ca)
 {
     return ca->options.linearizable ? SPAN_TEXT("linearizable") : (struct span){0};
 }
@@ -110,7 +110,7 @@ enum ca_code ca_get(struct ca *ca, uint64_t id, struct ca_page **page)
         return client_no_memory(ca);
     ask->message.get.id = id;
     ask->message.get.min_id = ca->seen;
-    ask->message.get.consistency = consistency_of(ca);
+    ask->message.get.consistency = client_consistency(ca);
     return client_wait_for(ca, ask, take_get, page);
 }
 
@@ -129,7 +129,7 @@ enum ca_code ca_get_key(struct ca *ca, const char *key, struct ca_page **page)
         return client_no_memory(ca);
     ask->message.get.key = SPAN_TEXT(key);
     ask->message.get.min_id = ca->seen;
-    ask->message.get.consistency = consistency_of(ca);
+    ask->message.get.consistency = client_consistency(ca);
     return client_wait_for(ca, ask, take_get, page);
 }
 
@@ -154,7 +154,7 @@ enum ca_code ca_scan(struct ca *ca, const struct ca_scan *scan, struct ca_page *
     ask->message.scan.limit = scan->limit;
     ask->message.scan.bytes = scan->bytes;
     ask->message.scan.min_id = ca->seen;
-    ask->message.scan.consistency = consistency_of(ca);
+    ask->message.scan.consistency = client_consistency(ca);
     return client_wait_for(ca, ask, take_scan, page);
 }
 
@@ -174,7 +174,7 @@ static bool tags_fit(const char *const *tags, uint32_t count)
     return count <= TEXTS_MAX;
 }
 
-static bool query_fits(const struct ca_query *query)
+bool client_query_fits(const struct ca_query *query)
 {
     size_t max = 192;
     return client_text(query->cursor).size <= max && client_text(query->before).size <= max &&
@@ -182,7 +182,7 @@ static bool query_fits(const struct ca_query *query)
            tags_fit(query->no_tags, query->no_count);
 }
 
-static void fill_tags(struct texts *texts, const char *const *tags, uint32_t count)
+void client_fill_tags(struct texts *texts, const char *const *tags, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         texts->at[texts->count++] = client_text(tags[i]);
@@ -197,9 +197,9 @@ static void fill_list(struct message_list *list, const struct ca_query *query)
     list->limit = query->limit;
     list->bytes = query->bytes;
     list->block_ms = query->block_ms;
-    fill_tags(&list->tags, query->tags, query->tag_count);
-    fill_tags(&list->all_tags, query->all_tags, query->all_count);
-    fill_tags(&list->no_tags, query->no_tags, query->no_count);
+    client_fill_tags(&list->tags, query->tags, query->tag_count);
+    client_fill_tags(&list->all_tags, query->all_tags, query->all_count);
+    client_fill_tags(&list->no_tags, query->no_tags, query->no_count);
     list->until = query->until;
     list->since_time = query->since_time;
     list->until_time = query->until_time;
@@ -213,14 +213,14 @@ static void fill_list(struct message_list *list, const struct ca_query *query)
 enum ca_code ca_list(struct ca *ca, const struct ca_query *query, struct ca_page **page)
 {
     *page = NULL;
-    if (!query_fits(query))
+    if (!client_query_fits(query))
         return client_fail(ca, CA_USAGE, ERR_BAD_REQUEST, "tags: at most 64 of 1 to 256 bytes");
     struct ask *ask = client_ask_open(ca, MESSAGE_LIST);
     if (ask == NULL)
         return client_no_memory(ca);
     fill_list(&ask->message.list, query);
     ask->message.list.min_id = ca->seen;
-    ask->message.list.consistency = consistency_of(ca);
+    ask->message.list.consistency = client_consistency(ca);
     ask->patience_ms = ca->options.patience_ms + query->block_ms;
     enum ca_code code = client_wait_for(ca, ask, take_list, page);
     uint32_t count = *page != NULL ? ca_page_count(*page) : 0;
@@ -246,7 +246,7 @@ enum ca_code ca_head(struct ca *ca, struct ca_head *head)
     if (ask == NULL)
         return client_no_memory(ca);
     ask->message.head.min_id = ca->seen;
-    ask->message.head.consistency = consistency_of(ca);
+    ask->message.head.consistency = client_consistency(ca);
     return client_wait_for(ca, ask, take_head, head);
 }
 

@@ -206,8 +206,11 @@ static enum err on_read(void *owner, uint32_t neighbour, const struct message *m
 {
     struct keeper *keeper = owner;
     TRY(take_all(keeper));
-    if (reader_read(&keeper->reader, neighbour, &message->read))
-        upkeep_hurry(&keeper->upkeep, "read_corrupt", message->read.since);
+    bool weighs = message->type == MESSAGE_WEIGH;
+    if (weighs ? reader_weigh(&keeper->reader, neighbour, &message->weigh)
+               : reader_read(&keeper->reader, neighbour, &message->read))
+        upkeep_hurry(&keeper->upkeep, "read_corrupt",
+                     weighs ? message->weigh.since : message->read.since);
     return ERR_NONE;
 }
 
@@ -325,6 +328,7 @@ static enum err on_tally(void *owner, uint32_t neighbour, const struct message *
 
 static link_handler *const handlers[MESSAGE_TYPE_MAX] = {
     ON(READ, on_read),
+    ON(WEIGH, on_read),
     ON(SCAN_KEYS, on_scan_keys),
     ON(FETCH, on_fetch),
     ON(TALLY, on_tally),

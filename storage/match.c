@@ -227,3 +227,42 @@ enum err match_previous(struct match *match, uint64_t id, uint64_t downto, uint6
     }
     return ERR_NONE;
 }
+
+/* One list says it all. */
+static void copy_list(const struct match *match, uint64_t from, uint64_t upto,
+                      struct bytes *offsets)
+{
+    const struct lookup_list *list = &match->lists[0];
+    uint32_t begin = lookup_slot(list, from - match->first);
+    uint32_t end = lookup_slot(list, upto + 1 - match->first);
+    if (end > begin)
+        bytes_append(offsets, list->offsets + begin, (end - begin) * sizeof *list->offsets);
+}
+
+static void search_all(struct match *match, uint64_t from, uint64_t upto, struct bytes *offsets)
+{
+    for (uint64_t found; from <= upto; from = found + 1) {
+        found = search(match, from, true);
+        if (found == 0 || found > upto)
+            return;
+        uint32_t offset = (uint32_t)(found - match->first);
+        bytes_append(offsets, &offset, sizeof offset);
+        if (out_of_steps(match, found))
+            return;
+    }
+}
+
+enum err match_gather(struct match *match, struct shelf_part *part, uint64_t from, uint64_t upto,
+                      struct bytes *offsets)
+{
+    if (!is_worth(match, part))
+        return ERR_NONE;
+    TRY(enter(match, part));
+    shelf_ids(match->shelf, part, &match->first, &match->next);
+    match->parts++;
+    if (match->list_count == 1 && match->filter.none->count == 0)
+        copy_list(match, from, upto, offsets);
+    else
+        search_all(match, from, upto, offsets);
+    return ERR_NONE;
+}

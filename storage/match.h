@@ -33,6 +33,11 @@ MUST_USE enum err match_next(struct match *match, uint64_t id, uint64_t upto, ui
 MUST_USE enum err match_previous(struct match *match, uint64_t id, uint64_t downto,
                                  uint64_t *found);
 
+/* Appends those of the ids from..upto, all of them in the part, that fit: rising, as offsets
+ * (uint32_t) from its first id. With match->stopped none beyond `reached` was looked at. */
+MUST_USE enum err match_gather(struct match *match, struct shelf_part *part, uint64_t from,
+                               uint64_t upto, struct bytes *offsets);
+
 /* Before another question: the bounds count anew. */
 void match_again(struct match *match);
 

@@ -41,6 +41,20 @@ bool reader_read(struct reader *reader, uint32_t neighbour, const struct message
     return span_is(answer.page.error, "E_CORRUPT");
 }
 
+bool reader_weigh(struct reader *reader, uint32_t neighbour, const struct message_weigh *ask)
+{
+    struct message answer = {.type = MESSAGE_WEIGHED};
+    if (reader->late->lost) {
+        answer.weighed.ticket = ask->ticket;
+        answer.weighed.error = SPAN_TEXT(err_name(ERR_BEHIND));
+    } else {
+        count_read(reader->shelf, ask, &reader->buffers, &answer.weighed);
+    }
+    link_tell(reader->link, neighbour, &answer);
+    reader->reads++;
+    return span_is(answer.weighed.error, "E_CORRUPT");
+}
+
 static uint64_t preset(uint64_t asked, uint64_t preset, uint64_t max)
 {
     return asked == 0 ? preset : asked < max ? asked : max;

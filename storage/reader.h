@@ -5,8 +5,8 @@
 #define STORAGE_READER_H
 
 #include "protocol/link.h"
+#include "storage/count.h"
 #include "storage/late.h"
-#include "storage/query.h"
 
 struct reader {
     struct late *late;
@@ -21,6 +21,7 @@ void reader_close(struct reader *reader);
 
 /* True: damage was met. */
 bool reader_read(struct reader *reader, uint32_t neighbour, const struct message_read *read);
+bool reader_weigh(struct reader *reader, uint32_t neighbour, const struct message_weigh *ask);
 bool reader_scan(struct reader *reader, uint32_t neighbour, const struct message_scan_keys *ask);
 MUST_USE enum err reader_tag_heads(struct reader *reader, uint32_t neighbour,
                                    const struct message_tag_heads *ask);

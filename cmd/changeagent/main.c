@@ -19,6 +19,8 @@ static const struct verb verbs[] = {
      "changeagent scan --prefix user/ --limit 20"},
     {"list", verb_list, "read a page of changes",
      "changeagent list --since 100 --tag greetings --limit 20"},
+    {"count", verb_count, "tell how many changes match, and how many bytes they are",
+     "changeagent count --tag greetings --since 100"},
     {"follow", verb_follow, "print every change, in order, each once, until stopped",
      "changeagent follow --now --tag greetings -o ndjson"},
     {"head", verb_head, "show where the log ends", "changeagent head"},

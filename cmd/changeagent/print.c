@@ -278,6 +278,19 @@ void print_head(const struct ca_head *head, enum output output)
          output);
 }
 
+void print_count(const struct ca_count *count, enum output output)
+{
+    if (output == OUTPUT_TABLE) {
+        printf("%llu changes, %s%llu bytes\n", (unsigned long long)count->count,
+               count->exact ? "" : "about ", (unsigned long long)count->bytes);
+        return;
+    }
+    dump(json_pack("{s:I, s:I, s:b, s:I, s:I}", "count", (json_int_t)count->count, "bytes",
+                   (json_int_t)count->bytes, "exact", count->exact, "first_id",
+                   (json_int_t)count->first_id, "last_id", (json_int_t)count->last_id),
+         output);
+}
+
 void print_node(const struct ca_node *node, enum output output)
 {
     if (output != OUTPUT_TABLE) {

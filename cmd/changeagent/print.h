@@ -13,6 +13,8 @@ void print_table_head(enum output output);
 void print_put(const struct ca_result *result, enum output output);
 void print_head(const struct ca_head *head, enum output output);
 
+void print_count(const struct ca_count *count, enum output output);
+
 void print_node(const struct ca_node *node, enum output output);
 
 void print_members(const struct ca_members *members, enum output output);

@@ -1,4 +1,4 @@
-/* read.c - the verbs get, list, head and status. */
+/* read.c - the verbs get, list, count, head and status. */
 #include "cmd/changeagent/print.h"
 #include "cmd/changeagent/verbs.h"
 #include "cmd/changeagent/when.h"
@@ -125,6 +125,23 @@ int verb_list(const struct args *args)
         return EXIT_USAGE;
     print_table_head(args->output);
     return finish(ca, list_pages(ca, args, query));
+}
+
+int verb_count(const struct args *args)
+{
+    struct ca_query query;
+    struct ca_count count;
+    struct ca *ca;
+    if (args->word_count > 0) {
+        fprintf(stderr, "changeagent: count takes flags only\n");
+        return EXIT_USAGE;
+    }
+    if (!query_of(args, &query) || args_open(args, NULL, &ca) != CA_OK)
+        return EXIT_USAGE;
+    enum ca_code code = ca_count(ca, &query, &count);
+    if (code == CA_OK)
+        print_count(&count, args->output);
+    return finish(ca, code);
 }
 
 static enum ca_code scan_pages(struct ca *ca, const struct args *args)

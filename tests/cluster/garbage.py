@@ -42,10 +42,12 @@ def bodies():
     yield msgpack.packb({"verb": "nonsense", "req": 1})
     yield msgpack.packb({"verb": "list", "req": 1, "tags": ["t"] * 100000})
     yield msgpack.packb({"verb": "list", "req": 1, "limit": -1})
+    yield msgpack.packb({"verb": "estimate", "req": 1, "no_tags": ["t"] * 100000})
+    yield msgpack.packb({"verb": "estimate", "req": 1, "since": -1, "until": "x"})
     yield b"\x82\xa4verb\xa4head\xa4verb\xa4head"
     yield msgpack.packb({"verb": b"\xff\xfe", "req": 1})
     yield msgpack.packb(list(range(300)))
-    for number in (1, 3, 14, 22, 28, 32, 40, 44, 48, 56, 60, 62, 64, 66, 71, 76, 80, 91, 95, 200, 201, 255, 256, 70000):
+    for number in (1, 3, 14, 22, 28, 32, 40, 44, 48, 56, 60, 62, 64, 66, 71, 76, 80, 91, 93, 94, 95, 200, 201, 255, 256, 70000):
         yield msgpack.packb([number])
         yield msgpack.packb([number] + [b"x"] * 20)
         yield msgpack.packb([number] + [2**63] * 20)

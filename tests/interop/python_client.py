@@ -405,6 +405,37 @@ def check_collection(nodes, tag):
     assert refused["error"] == "E_BAD_REQUEST", refused
 
 
+def check_estimate(nodes, tag):
+    """R42: an estimate says how many changes a list would give and, with `exact`, how many bytes."""
+    first = nodes[0].ask("head")["id"]
+    for number in range(30):
+        done = put(nodes, [{"tags": [tag, "%s/%d" % (tag, number % 3)], "data": b"x" * (number * 50)}] * 40)
+    wholes = [({}, 1200), ({"tags": [tag]}, 1200), ({"tags": [tag + "/1"]}, 400), ({"tags": [tag + "/*"]}, 1200),
+              ({"all_tags": [tag], "no_tags": [tag + "/0"]}, 800), ({"until": first + 7}, 7), ({"tags": [tag + "/9"]}, 0)]
+    for node in nodes:
+        node.ask("head", min_id=done["last_id"])
+        for fields, known in wholes:
+            fields = dict({"until": done["last_id"]}, **fields)
+            page = node.ask("list", since=first, limit=10000, bytes=4 << 20, **fields)
+            size = sum(len(msgpack.packb(row, use_bin_type=True)) for row in page["changes"])
+            assert page["at_end"] and len(page["changes"]) == known
+            for exact in (True, False):
+                count = total = asks = 0
+                since, end, known_exactly = first, False, True
+                while not end:
+                    part = node.ask("estimate", since=since, exact=exact, min_id=done["last_id"], **fields)
+                    count, total, asks = count + part["count"], total + part["bytes"], asks + 1
+                    since, end, known_exactly = part["scanned_to"], part["at_end"], known_exactly and part["exact"]
+                assert count == known, (fields, count)
+                assert known_exactly or not exact
+                assert (total == size) if known_exactly else abs(total - size) < size * 0.1, (fields, total, size)
+                assert asks <= 1 + known // 512 + size // (4 << 20) or not exact, asks
+    for wrong, error in (({"tags": ["a"] * 65}, "E_BAD_REQUEST"), ({"tags": [""]}, "E_BAD_REQUEST"),
+                         ({"consistency": "some"}, "E_BAD_REQUEST"), ({"since": done["last_id"] + 10 ** 6}, "E_AHEAD")):
+        refused = nodes[0].ask_once("estimate", 5000, **wrong)
+        assert refused["error"] == error, refused
+
+
 def check_long_poll(context, nodes, tag):
     """A list that waits is answered by the put of somebody else, on another node."""
     head = nodes[-1].ask("head")["id"]
@@ -482,6 +513,7 @@ def main(endpoints):
     check_linearizable(nodes, tag)
     check_queries(nodes, tag)
     check_collection(nodes, tag)
+    check_estimate(nodes, tag + "-sum")
     check_long_poll(context, nodes, tag)
     check_follow(context, nodes, tag)
     check_late_follower(context, nodes, tag)

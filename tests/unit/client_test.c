@@ -43,6 +43,31 @@ TEST(a_list_gives_rows_in_order)
     stage_close(stage);
 }
 
+TEST(a_count_is_summed_up_and_few_are_weighed_exactly)
+{
+    struct stage *stage = stage_open(1, 5000);
+    struct ca_count count;
+    const char *red = "red", *none = "none";
+    for (int i = 0; i < 7; i++)
+        CHECK(put_text(stage->ca, "text", i % 2 ? "blue" : "red", NULL) == CA_OK);
+    struct ca_query query = {.tags = &red, .tag_count = 1};
+    CHECK(ca_count(stage->ca, &query, &count) == CA_OK);
+    CHECK(count.count == 4 && count.bytes == 40 && count.exact);
+    CHECK(count.first_id == 1 && count.last_id == 7);
+    query.since = 1;
+    query.until = 5;
+    CHECK(ca_count(stage->ca, &query, &count) == CA_OK && count.count == 2 && count.bytes == 20);
+    query = (struct ca_query){.tags = &none, .tag_count = 1};
+    CHECK(ca_count(stage->ca, &query, &count) == CA_OK && count.count == 0 && count.bytes == 0);
+    const struct ca_query wrong[] = {{.limit = 1},   {.cursor = "c"}, {.before = "b"},
+                                     {.last = true}, {.at_time = 1},  {.latest = true}};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        CHECK(ca_count(stage->ca, &wrong[i], &count) == CA_USAGE && count.count == 0);
+    query = (struct ca_query){.tags = &red, .tag_count = 65};
+    CHECK(ca_count(stage->ca, &query, &count) == CA_USAGE);
+    stage_close(stage);
+}
+
 TEST(an_unanswered_put_is_sent_to_another_node_and_done_once)
 {
     struct stage *stage = stage_open(2, 5000);
@@ -227,6 +252,7 @@ TEST(wrong_parameters_are_not_sent)
 }
 
 TEST_MAIN(T(a_put_can_be_read_back), T(a_list_gives_rows_in_order),
+          T(a_count_is_summed_up_and_few_are_weighed_exactly),
           T(an_unanswered_put_is_sent_to_another_node_and_done_once),
           T(a_refusal_after_silence_is_open), T(a_refusal_is_told_with_its_words),
           T(no_leader_until_the_deadline_is_told_as_such), T(silence_until_the_deadline_is_open),

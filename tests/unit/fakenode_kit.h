@@ -273,6 +273,27 @@ static inline void answer_list(struct fake *fake, const struct message_list *lis
     };
 }
 
+/* Two changes an ask, of 10 bytes each; an estimate says 11. */
+static inline void answer_estimate(struct fake *fake, const struct message_estimate *estimate,
+                                   struct message *answer)
+{
+    uint64_t end = fake->log->last_id, id = estimate->since, looked = 0, count = 0;
+    if (estimate->until > 0 && estimate->until < end)
+        end = estimate->until;
+    for (; id < end && looked < 2; id++, looked++)
+        count += matches(&fake->log->at[id + 1], &estimate->tags);
+    answer->type = MESSAGE_ESTIMATE_IS;
+    answer->estimate_is = (struct message_estimate_is){
+        .count = count,
+        .bytes = count * (estimate->exact ? 10 : 11),
+        .exact = estimate->exact,
+        .scanned_to = id,
+        .at_end = id == end,
+        .first_id = 1,
+        .last_id = fake->log->last_id,
+    };
+}
+
 static inline bool answer_ask(struct fake *fake, const struct message *ask, struct message *answer,
                               struct bytes *rows)
 {
@@ -287,6 +308,9 @@ static inline bool answer_ask(struct fake *fake, const struct message *ask, stru
         return true;
     case MESSAGE_LIST:
         answer_list(fake, &ask->list, answer, rows);
+        return true;
+    case MESSAGE_ESTIMATE:
+        answer_estimate(fake, &ask->estimate, answer);
         return true;
     case MESSAGE_HEAD:
         answer->type = MESSAGE_HEAD_IS;

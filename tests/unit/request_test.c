@@ -91,6 +91,25 @@ TEST(a_list_starts_at_a_number_a_cursor_or_now)
     CHECK(request_list(&standing, &list, &out).err == ERR_NONE && out.read.before == 4);
 }
 
+TEST(an_estimate_is_checked_like_a_list)
+{
+    struct standing standing = good();
+    struct message_estimate estimate = {.since = 2, .until = 4, .min_id = 3, .exact = true};
+    struct request_read out;
+    estimate.tags.at[estimate.tags.count++] = SPAN_TEXT("a/*");
+    CHECK(request_estimate(&standing, &estimate, &out).err == ERR_NONE);
+    CHECK(out.weighs && out.exact && out.read.since == 2 && out.read.until == 4);
+    CHECK(out.wait_for == 3 && out.read.tags.count == 1 && !out.linearizable);
+    estimate.consistency = SPAN_TEXT("linearizable");
+    CHECK(request_estimate(&standing, &estimate, &out).err == ERR_NONE && out.linearizable);
+    estimate.consistency = SPAN_TEXT("some");
+    CHECK(request_estimate(&standing, &estimate, &out).err == ERR_BAD_REQUEST);
+    estimate = (struct message_estimate){.no_tags = {{SPAN_TEXT("")}, 1}};
+    CHECK(request_estimate(&standing, &estimate, &out).err == ERR_BAD_REQUEST);
+    standing.synced = false;
+    CHECK(request_estimate(&standing, &(struct message_estimate){0}, &out).err == ERR_NOT_READY);
+}
+
 TEST(a_cursor_of_another_log_is_refused)
 {
     struct standing standing = good(), other = good();
@@ -198,6 +217,7 @@ TEST(limits_and_settings_are_those_of_the_cluster)
 
 TEST_MAIN(T(limits_and_settings_are_those_of_the_cluster),
           T(a_put_becomes_a_record_and_is_given_a_born), T(a_put_is_refused_by_name),
-          T(a_list_starts_at_a_number_a_cursor_or_now), T(a_cursor_of_another_log_is_refused),
-          T(limits_of_a_list_are_named), T(writes_stand_in_order_and_are_found_by_their_txid),
+          T(a_list_starts_at_a_number_a_cursor_or_now), T(an_estimate_is_checked_like_a_list),
+          T(a_cursor_of_another_log_is_refused), T(limits_of_a_list_are_named),
+          T(writes_stand_in_order_and_are_found_by_their_txid),
           T(a_write_expires_after_its_time_and_too_many_are_refused))
