@@ -49,7 +49,6 @@ bool link_is_up(const struct link *link, uint32_t neighbour)
 static void say(struct link *link, struct link_neighbour *to, enum message_type type)
 {
     struct message message = {.type = type};
-    message.link_alive.life = link->rules->life;
     if (type == MESSAGE_LINK_HELLO) {
         message.link_hello.life = link->rules->life;
         message.link_hello.process = SPAN_TEXT(link->rules->process);
@@ -80,25 +79,28 @@ static void retry_later(struct link *link);
 /* Whatever waited for it is lost, as it is when it dies. */
 static void hang_up(struct link *link, struct link_neighbour *neighbour, const char *reason)
 {
+    if (!neighbour->channel.open)
+        return;
     mark_down(link, neighbour, reason);
     channel_close(&neighbour->channel);
     if (!link->binds)
         retry_later(link);
 }
 
-static void mark_up(struct link *link, struct link_neighbour *neighbour, uint64_t life,
-                    struct span process)
+static void mark_up(struct link *link, struct link_neighbour *neighbour,
+                    const struct message *hello)
 {
     if (neighbour->up)
         return;
+    struct span process = hello->link_hello.process;
     neighbour->up = true;
-    neighbour->life = life;
     size_t size =
         process.size < sizeof neighbour->process ? process.size : sizeof neighbour->process - 1;
     if (size > 0)
         memcpy(neighbour->process, process.data, size);
     neighbour->process[size] = '\0';
-    log_debug("link_up", kv_text("neighbour", neighbour->process));
+    log_debug("link_up", kv_text("neighbour", neighbour->process),
+              kv_u64("life", hello->link_hello.life));
     if (link->binds)
         say(link, neighbour, MESSAGE_LINK_HELLO);
     if (link->rules->up != NULL)
@@ -148,12 +150,14 @@ static void receive(struct link *link, struct link_neighbour *from, struct span 
         refuse(link, "not a message", err);
         return;
     }
-    from->heard_ms = link->loop->now_ms;
     if (message.type == MESSAGE_LINK_HELLO)
-        mark_up(link, from, message.link_hello.life, message.link_hello.process);
-    else if (!from->up)
+        mark_up(link, from, &message);
+    if (!from->up) {
         refuse(link, "no hello", ERR_BAD_MESSAGE);
-    else if (message.type != MESSAGE_LINK_ALIVE)
+        return;
+    }
+    from->heard_ms = link->loop->now_ms;
+    if (message.type != MESSAGE_LINK_HELLO && message.type != MESSAGE_LINK_ALIVE)
         dispatch(link, from, &message);
 }
 

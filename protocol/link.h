@@ -36,7 +36,7 @@ struct link_neighbour {
     struct link *link;
     struct channel channel;
     bool up;
-    uint64_t life, heard_ms;
+    uint64_t heard_ms;
     char process[33];
 };
 

@@ -88,6 +88,26 @@ TEST(several_frames_are_taken_from_one_read)
     channel_close(&far);
 }
 
+TEST(the_beginning_of_a_frame_waits_behind_a_whole_one)
+{
+    int other;
+    bool more;
+    size_t at = 0;
+    struct span body;
+    struct channel channel = facing(&other);
+    CHECK(write(other, "chn1\1\0\0\0achn1\2\0\0\0b", 18) == 18);
+    CHECK(channel_receive(&channel, &more) == ERR_NONE);
+    CHECK(channel_next(&channel, &at, &body) == ERR_NONE && span_is(body, "a"));
+    CHECK(channel_next(&channel, &at, &body) == ERR_NOT_FOUND);
+    channel_forget(&channel, at);
+    at = 0;
+    CHECK(write(other, "c", 1) == 1);
+    CHECK(channel_receive(&channel, &more) == ERR_NONE);
+    CHECK(channel_next(&channel, &at, &body) == ERR_NONE && span_is(body, "bc"));
+    channel_close(&channel);
+    close(other);
+}
+
 TEST(what_is_no_frame_is_said_to_be_none)
 {
     static const char *const wrong[] = {"HTTP/1.0", "chn2\1\0\0\0", "chn1\0\0\xa0\1"};
@@ -202,7 +222,8 @@ TEST(a_path_that_is_too_long_is_an_error)
 }
 
 TEST_MAIN(T(a_frame_that_comes_byte_by_byte_is_whole_in_the_end),
-          T(several_frames_are_taken_from_one_read), T(what_is_no_frame_is_said_to_be_none),
-          T(a_large_frame_goes_through_in_pieces), T(what_waits_is_bounded),
-          T(an_end_that_is_gone_is_closed_to_both),
+          T(several_frames_are_taken_from_one_read),
+          T(the_beginning_of_a_frame_waits_behind_a_whole_one),
+          T(what_is_no_frame_is_said_to_be_none), T(a_large_frame_goes_through_in_pieces),
+          T(what_waits_is_bounded), T(an_end_that_is_gone_is_closed_to_both),
           T(a_socket_left_by_a_dead_process_is_taken_over), T(a_path_that_is_too_long_is_an_error))
