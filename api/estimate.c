@@ -22,10 +22,7 @@ void estimate_ask(struct api *api, const struct door_route *route, const struct 
 {
     struct request_read ask;
     struct refusal refusal = request_estimate(&api->standing, &message->estimate, &ask);
-    if (refusal.err != ERR_NONE)
-        api_refuse(api, route, message->request, refusal.err, refusal.detail);
-    else
-        reads_begin(api, route, message->request, MESSAGE_ESTIMATE, &ask);
+    reads_take(api, route, message, refusal, &ask);
 }
 
 enum err estimate_weighed(void *owner, uint32_t neighbour, const struct message *message)

@@ -32,8 +32,8 @@ void reads_ask(struct api *api, struct wait *wait)
     waits_remove(&api->waits, wait);
 }
 
-void reads_begin(struct api *api, const struct door_route *route, uint64_t request,
-                 enum message_type verb, const struct request_read *ask)
+static void begin(struct api *api, const struct door_route *route, uint64_t request,
+                  enum message_type verb, const struct request_read *ask)
 {
     struct wait *wait;
     api->reads++;
@@ -52,34 +52,34 @@ void reads_begin(struct api *api, const struct door_route *route, uint64_t reque
     wait->deadline_ms = now_ms(api) + WAITS_ID_MS;
 }
 
+void reads_take(struct api *api, const struct door_route *route, const struct message *message,
+                struct refusal refusal, const struct request_read *ask)
+{
+    if (refusal.err != ERR_NONE)
+        api_refuse(api, route, message->request, refusal.err, refusal.detail);
+    else
+        begin(api, route, message->request, message->type, ask);
+}
+
 void reads_get(struct api *api, const struct door_route *route, const struct message *message)
 {
     struct request_read ask;
     struct refusal refusal = request_get(&api->standing, &message->get, &ask);
-    if (refusal.err != ERR_NONE)
-        api_refuse(api, route, message->request, refusal.err, refusal.detail);
-    else
-        reads_begin(api, route, message->request, MESSAGE_GET, &ask);
+    reads_take(api, route, message, refusal, &ask);
 }
 
 void reads_list(struct api *api, const struct door_route *route, const struct message *message)
 {
     struct request_read ask;
     struct refusal refusal = request_list(&api->standing, &message->list, &ask);
-    if (refusal.err != ERR_NONE)
-        api_refuse(api, route, message->request, refusal.err, refusal.detail);
-    else
-        reads_begin(api, route, message->request, MESSAGE_LIST, &ask);
+    reads_take(api, route, message, refusal, &ask);
 }
 
 void reads_scan(struct api *api, const struct door_route *route, const struct message *message)
 {
     struct request_read ask;
     struct refusal refusal = request_scan(&api->standing, &message->scan, &ask);
-    if (refusal.err != ERR_NONE)
-        api_refuse(api, route, message->request, refusal.err, refusal.detail);
-    else
-        reads_begin(api, route, message->request, MESSAGE_SCAN, &ask);
+    reads_take(api, route, message, refusal, &ask);
 }
 
 static void answer_head_now(struct api *api, const struct door_route *route, uint64_t request)
@@ -98,7 +98,7 @@ void reads_head(struct api *api, const struct door_route *route, const struct me
     else if (!ask.linearizable && ask.wait_for <= api->standing.last_id)
         answer_head_now(api, route, message->request);
     else
-        reads_begin(api, route, message->request, MESSAGE_HEAD, &ask);
+        begin(api, route, message->request, MESSAGE_HEAD, &ask);
 }
 
 void reads_settings(struct api *api, const struct door_route *route, const struct message *message)

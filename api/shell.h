@@ -144,9 +144,9 @@ void backup_expire(struct api *api);
 void backup_storage_lost(struct api *api);
 
 /* ---- reads.c ---- */
-/* Asks storage, once all that the ask waits for is applied here. */
-void reads_begin(struct api *api, const struct door_route *route, uint64_t request,
-                 enum message_type verb, const struct request_read *ask);
+/* Refuses, or asks storage once all that the ask waits for is applied here. */
+void reads_take(struct api *api, const struct door_route *route, const struct message *message,
+                struct refusal refusal, const struct request_read *ask);
 void reads_get(struct api *api, const struct door_route *route, const struct message *message);
 void reads_list(struct api *api, const struct door_route *route, const struct message *message);
 void reads_scan(struct api *api, const struct door_route *route, const struct message *message);

@@ -173,8 +173,8 @@ static enum err storage_open(void *self)
     log_info("sqlite", kv_text("version", sqlite3_libversion()),
              kv_text("source", sqlite3_sourceid()));
     guard_make_way(storage->base.data);
-    TRY(recovery_run(&storage->recovery, storage->base.data));
     giveway_install();
+    TRY(recovery_run(&storage->recovery, storage->base.data));
     TRY(open_queues(storage));
     TRY(open_signals(storage));
     furnish(storage);
