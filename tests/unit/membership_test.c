@@ -1,38 +1,9 @@
 /* membership_test.c - the members change, seen from one core of three (I8 .. I11). */
 #include "common/keys.h"
 #include "consensus/plan.h"
-#include "tests/unit/raft_kit.h"
+#include "tests/unit/members_kit.h"
 
 #include <stdio.h>
-
-static void acknowledge(struct kit *kit, uint32_t slot, uint64_t match, uint64_t commit)
-{
-    struct message message = kit_appended(kit, slot, match);
-    message.appended.commit_index = commit;
-    kit_peer(kit, slot, &message);
-}
-
-/* Leads term 2 with log index 2 committed. */
-static void lead(struct kit *kit)
-{
-    kit_lead(kit);
-    kit_flush(kit);
-    kit_stored(kit, LIFE, 2);
-    acknowledge(kit, SLOT_2, 2, 1);
-    acknowledge(kit, SLOT_3, 2, 1);
-    kit_flush(kit);
-}
-
-static const struct message_members_are *ask(struct kit *kit, const char *wish)
-{
-    struct message message = {.type = MESSAGE_MEMBERS_ASK};
-    message.members_ask.ops.at[0] = SPAN_TEXT(wish);
-    message.members_ask.ops.count = 1;
-    kit_tell(kit, INPUT_MEMBERS, &message);
-    const struct message *are = kit_out(kit, MESSAGE_MEMBERS_ARE, 0);
-    CHECK(are != NULL);
-    return &are->members_are;
-}
 
 static const struct members *active(const struct kit *kit)
 {
@@ -284,142 +255,6 @@ TEST(a_refusal_names_somebody_to_let_in)
     kit_close(&kit);
 }
 
-static bool complains_of(const struct kit *kit, const char *word)
-{
-    for (uint32_t i = 0; i < kit->out.count; i++)
-        if (kit->out.at[i].kind == OUTPUT_COMPLAINT && strstr(kit->out.at[i].text, word) != NULL)
-            return true;
-    return false;
-}
-
-/* A cluster in its second history; what comes from the first one is not of it (R97). */
-TEST(a_server_of_another_history_is_heard_in_nothing)
-{
-    struct kit kit = {0};
-    static const enum message_type types[] = {MESSAGE_VOTE, MESSAGE_APPEND, MESSAGE_NOTE,
-                                              MESSAGE_FORWARD, MESSAGE_ASK_INDEX};
-    kit_make_members(&kit);
-    kit.members.parent = 4;
-    kit_open_core(&kit);
-    kit_load(&kit, 1, (uint64_t[]){1}, 1, true);
-    for (size_t i = 0; i < COUNT_OF(types); i++) {
-        struct message message = kit_from(&kit, SLOT_2, 9, types[i]);
-        message.vote.candidate_term = 9;
-        kit_peer(&kit, SLOT_2, &message);
-        CHECK(kit.raft->term == 1 && kit.raft->leader == RAFT_NOBODY);
-        CHECK(kit_count(&kit, OUTPUT_SEND) == 0);
-        CHECK(i > 0 || complains_of(&kit, "E_HISTORY")); /* once */
-    }
-    struct message vote = kit_from(&kit, SLOT_2, 9, MESSAGE_VOTE);
-    vote.peer.history = 5;
-    vote.vote.candidate_term = 9;
-    kit_peer(&kit, SLOT_2, &vote);
-    CHECK(kit.raft->term == 9);
-    kit_balloted(&kit);
-    CHECK(kit_out(&kit, MESSAGE_VOTED, 0)->peer.history == 5);
-    kit_close(&kit);
-}
-
-/* A moment ago the member answered: what stands there now may be wiped. Only who says it is,
- * counts. */
-TEST(a_member_is_added_again_only_by_its_own_word)
-{
-    struct kit kit;
-    char wish[128], key[41];
-    uint8_t raw[RAFT_KEY_SIZE];
-    lead(&kit);
-    memset(raw, 2, sizeof raw);
-    keys_print(raw, key);
-    snprintf(wish, sizeof wish, "add peer=tcp://10.0.0.2:1 key=%s", key);
-    const struct message_members_are *are = ask(&kit, wish);
-    CHECK(span_is(are->error, "E_UNREACHABLE") && !are->done);
-    CHECK(kit_out(&kit, MESSAGE_MEET, 0) != NULL);
-    struct message met = kit_from(&kit, SLOT_2, 0, MESSAGE_MET);
-    met.peer.from_incarnation = 99; /* it was 12 */
-    met.met.history = 5;
-    kit_peer(&kit, SLOT_2, &met);
-    are = ask(&kit, wish);
-    CHECK(are->error.size == 0 && !are->done);
-    CHECK(kit.raft->config_count == 2);
-    kit_close(&kit);
-}
-
-/* What a server said before its connection broke is no word of who is there now. */
-TEST(a_word_ends_with_its_connection)
-{
-    struct kit kit;
-    char wish[128], key[41];
-    uint8_t raw[RAFT_KEY_SIZE];
-    lead(&kit);
-    memset(raw, 2, sizeof raw);
-    keys_print(raw, key);
-    snprintf(wish, sizeof wish, "add peer=tcp://10.0.0.2:1 key=%s", key);
-    struct message met = kit_from(&kit, SLOT_2, 0, MESSAGE_MET);
-    met.met.history = 5;
-    kit_peer(&kit, SLOT_2, &met);
-    kit_step(&kit, (struct raft_input){.kind = INPUT_LINK_DOWN, .slot = SLOT_2});
-    CHECK(span_is(ask(&kit, wish)->error, "E_UNREACHABLE"));
-    kit_close(&kit);
-}
-
-TEST(a_server_of_another_history_says_so_and_is_not_let_in)
-{
-    struct kit kit;
-    lead(&kit);
-    struct raft_voter other = {.endpoint = "tcp://10.0.0.9:1"};
-    char wish[128], key[41];
-    memset(other.key, 9, RAFT_KEY_SIZE);
-    keys_print(other.key, key);
-    snprintf(wish, sizeof wish, "add peer=tcp://10.0.0.9:1 key=%s", key);
-    CHECK(span_is(ask(&kit, wish)->error, "E_UNREACHABLE"));
-    uint32_t slot = (uint32_t)raft_slot_of(kit.raft, other.key);
-    struct message met = kit_from(&kit, slot, 0, MESSAGE_MET);
-    met.peer.history = met.met.history = 77;
-    kit_peer(&kit, slot, &met);
-    CHECK(complains_of(&kit, "000000000000004d") && complains_of(&kit, "0000000000000005"));
-    const struct message_members_are *are = ask(&kit, wish);
-    CHECK(span_is(are->error, "E_HISTORY") && !are->done);
-    CHECK(memmem(are->detail.data, are->detail.size, "000000000000004d", 16) != NULL);
-    CHECK(kit.raft->config_count == 1);
-    met.peer.history = met.met.history = 0; /* it was cleared */
-    memset(met.peer.cluster, 0, CLUSTER_ID_SIZE);
-    kit_peer(&kit, slot, &met);
-    CHECK(ask(&kit, wish)->error.size == 0);
-    kit_close(&kit);
-}
-
-/* It gets the log from its start, where the history is still the first one. */
-TEST(a_learner_is_in_the_history_of_its_leader_before_its_log_says_so)
-{
-    struct kit kit = {0};
-    kit_make_members(&kit);
-    kit_open_core(&kit);
-    members_drop(&kit.members, 0); /* it is nobody here */
-    kit_load(&kit, 1, (uint64_t[]){1}, 1, true);
-    CHECK(kit.raft->role == ROLE_OUTSIDE);
-    for (int i = 0; i < 2; i++) {
-        struct bytes noop = {0};
-        uint64_t next = kit.raft->log.last + 1;
-        kit_record(&noop, next, 1, ENTRY_NOOP, (struct span){0}, kit.hash);
-        struct message append = kit_append(&kit, SLOT_2, 2, bytes_span(&noop));
-        append.append.prev_index = next - 1;
-        append.peer.history = 77;
-        kit_peer(&kit, SLOT_2, &append);
-        CHECK(kit.raft->log.last == next);
-        kit_balloted(&kit);
-        kit_flush(&kit);
-        kit_stored(&kit, LIFE, 2);
-        kit_flush(&kit);
-        CHECK(kit_out(&kit, MESSAGE_APPENDED, 0)->peer.history == 77);
-        bytes_close(&noop);
-    }
-    struct message vote = kit_from(&kit, SLOT_3, 9, MESSAGE_VOTE); /* of the first history */
-    vote.vote.candidate_term = 9;
-    kit_peer(&kit, SLOT_3, &vote);
-    CHECK(kit.raft->term == 2);
-    kit_close(&kit);
-}
-
 TEST(a_member_without_an_address_is_where_its_file_says)
 {
     struct kit kit = {0};
@@ -442,11 +277,7 @@ TEST(a_member_without_an_address_is_where_its_file_says)
     kit_close(&kit);
 }
 
-TEST_MAIN(T(a_server_of_another_history_is_heard_in_nothing),
-          T(a_member_is_added_again_only_by_its_own_word), T(a_word_ends_with_its_connection),
-          T(a_server_of_another_history_says_so_and_is_not_let_in),
-          T(a_learner_is_in_the_history_of_its_leader_before_its_log_says_so),
-          T(a_member_without_an_address_is_where_its_file_says),
+TEST_MAIN(T(a_member_without_an_address_is_where_its_file_says),
           T(no_configuration_before_an_entry_of_the_own_term), T(one_configuration_at_a_time),
           T(while_joint_an_entry_needs_both_majorities),
           T(no_joint_configuration_without_both_majorities_in_sight),

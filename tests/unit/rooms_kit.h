@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <zmq.h>
 
 /* What else a test wants to hear of keeper. */
 #ifndef KIT_KEEPER_HANDLERS

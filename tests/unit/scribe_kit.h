@@ -10,8 +10,6 @@
 #include "storage/recovery.h"
 #include "tests/unit/storage_kit.h"
 
-#include <zmq.h>
-
 enum { LIFE = 4242, PATIENCE_MS = 10000 };
 
 /* A storage of one thread, and a consensus of one link. */
