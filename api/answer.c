@@ -135,6 +135,17 @@ void answer_settings(const struct standing *standing, struct answer_texts *texts
     out->settings_are.born = standing->ts;
 }
 
+void answer_holders(const struct standing *standing, struct answer_texts *texts,
+                    struct message *out)
+{
+    *out = (struct message){.type = MESSAGE_HOLDERS_ARE};
+    bytes_clear(&texts->bytes);
+    holders_encode(&standing->holders, &texts->bytes);
+    out->holders_are.holders = bytes_span(&texts->bytes);
+    out->holders_are.first_id = standing->first_id;
+    out->holders_are.born = standing->ts;
+}
+
 void answer_head(const struct standing *standing, struct answer_texts *texts, struct message *out)
 {
     *out = (struct message){.type = MESSAGE_HEAD_IS};

@@ -24,6 +24,8 @@ void answer_hello(const struct standing *standing, const char *stream, struct an
                   struct message *out);
 void answer_settings(const struct standing *standing, struct answer_texts *texts,
                      struct message *out);
+void answer_holders(const struct standing *standing, struct answer_texts *texts,
+                    struct message *out);
 void answer_head(const struct standing *standing, struct answer_texts *texts, struct message *out);
 void answer_status(const struct standing *standing, const char *name, struct answer_texts *texts,
                    struct message *out);

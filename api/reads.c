@@ -101,16 +101,31 @@ void reads_head(struct api *api, const struct door_route *route, const struct me
         begin(api, route, message->request, MESSAGE_HEAD, &ask);
 }
 
-void reads_settings(struct api *api, const struct door_route *route, const struct message *message)
+typedef void answer_known(const struct standing *standing, struct answer_texts *texts,
+                          struct message *out);
+
+/* What was applied here last is known: nothing is waited for. */
+static void answer_from_here(struct api *api, const struct door_route *route, uint64_t request,
+                             answer_known *make)
 {
     struct message answer;
     struct refusal refusal = request_readable(&api->standing);
     if (refusal.err != ERR_NONE) {
-        api_refuse(api, route, message->request, refusal.err, refusal.detail);
+        api_refuse(api, route, request, refusal.err, refusal.detail);
         return;
     }
-    answer_settings(&api->standing, &api->texts, &answer);
-    api_answer(api, route, message->request, &answer);
+    make(&api->standing, &api->texts, &answer);
+    api_answer(api, route, request, &answer);
+}
+
+void reads_settings(struct api *api, const struct door_route *route, const struct message *message)
+{
+    answer_from_here(api, route, message->request, answer_settings);
+}
+
+void reads_holders(struct api *api, const struct door_route *route, const struct message *message)
+{
+    answer_from_here(api, route, message->request, answer_holders);
 }
 
 /* ---- pages ------------------------------------------------------------------------------------

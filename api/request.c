@@ -13,8 +13,12 @@ static struct refusal check_body(const struct standing *standing, const struct m
     const struct change_limits limits = settings_limits(&standing->settings);
     struct settings settings = standing->settings;
     *count = 0;
-    if (put->import && put->settings)
-        return REFUSED(ERR_BAD_REQUEST, "settings: goes without import");
+    if (put->import + put->settings + put->holder > 1)
+        return REFUSED(ERR_BAD_REQUEST, "import, settings, holder: one of them");
+    if (put->holder) {
+        enum err wrong = holders_check(put->body, &detail);
+        return REFUSED(wrong, detail);
+    }
     if (put->settings) {
         enum err wrong = settings_merge(&settings, put->body, &detail);
         return REFUSED(wrong, detail);
@@ -46,6 +50,7 @@ struct refusal request_put(const struct standing *standing, const struct message
         return refusal;
     *entry = (struct entry){
         .kind = put->settings ? ENTRY_SETTINGS
+                : put->holder ? ENTRY_HOLDER
                 : put->import ? ENTRY_IMPORT
                               : ENTRY_DATA,
         .change_count = count,

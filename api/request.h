@@ -7,6 +7,7 @@
 #include "protocol/cursor.h"
 #include "protocol/entry.h"
 #include "protocol/filter.h"
+#include "protocol/holders.h"
 #include "protocol/message.h"
 #include "protocol/settings.h"
 
@@ -37,6 +38,7 @@ struct standing {
     uint64_t ts, first_id, last_id, outcome_floor;
     uint8_t hash[HASH_SIZE]; /* change hash at last_id */
     struct settings settings;
+    struct holders holders;
 };
 
 #define REQUEST_REMOVED "this node was removed from the cluster; ask another one"

@@ -154,6 +154,7 @@ enum err reads_keys(void *owner, uint32_t neighbour, const struct message *messa
 void reads_head(struct api *api, const struct door_route *route, const struct message *message);
 void reads_status(struct api *api, const struct door_route *route, const struct message *message);
 void reads_settings(struct api *api, const struct door_route *route, const struct message *message);
+void reads_holders(struct api *api, const struct door_route *route, const struct message *message);
 void reads_page(struct api *api, const struct message *message);
 void reads_counted(struct api *api, const struct message *message);
 void reads_tallied(struct api *api, const struct message *message);

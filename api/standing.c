@@ -91,6 +91,7 @@ enum err standing_on_watching(void *owner, uint32_t neighbour, const struct mess
     standing->last_id = is->last_id;
     standing->outcome_floor = is->outcome_floor;
     TRY(settings_load(is->settings, &standing->settings));
+    TRY(holders_load(is->holders, &standing->holders));
     if (is->hash.size == HASH_SIZE)
         memcpy(standing->hash, is->hash.data, HASH_SIZE);
     standing->storage_up = true;
@@ -134,6 +135,8 @@ enum err standing_on_feed(void *owner, uint32_t neighbour, const struct message 
     api->standing.outcome_floor = message->feed.outcome_floor;
     api->standing.first_id = message->feed.first_id;
     TRY(settings_load(message->feed.settings, &api->standing.settings));
+    if (message->feed.holders_changed)
+        TRY(holders_load(message->feed.holders, &api->standing.holders));
     know_log(&api->standing, message->feed.cluster, message->feed.history, message->feed.parent,
              message->feed.fork_id);
     standing_judge(api);

@@ -173,7 +173,7 @@ static bool concerns(const struct session_waiter *waiter, const struct effect *e
     return effect->err != ERR_TXID_REUSED || effect->body_hash == waiter->body_hash;
 }
 
-/* Settings bring no change: the head of this node says where they stand. */
+/* Settings and holders bring no change: the head of this node says where they stand. */
 static void answer_settled(struct api *api, const struct session_waiter *waiter,
                            const struct effect *effect)
 {
@@ -184,14 +184,20 @@ static void answer_settled(struct api *api, const struct session_waiter *waiter,
     api_answer(api, &waiter->route, waiter->request, &answer);
 }
 
-static void answer_waiter(struct api *api, const struct session_waiter *waiter,
-                          const struct effect *effect)
+static const char *advice(const struct session_write *write, enum err err)
+{
+    bool holder = entry_kind_of(bytes_span(&write->record)) == ENTRY_HOLDER;
+    return holder ? holders_advice(err) : NULL;
+}
+
+static void answer_waiter(struct api *api, const struct session_write *write,
+                          const struct session_waiter *waiter, const struct effect *effect)
 {
     struct message answer;
     const uint8_t *hash = last_hash(effect);
     if (effect->err != ERR_NONE) {
         api->puts_refused++;
-        api_refuse(api, &waiter->route, waiter->request, effect->err, NULL);
+        api_refuse(api, &waiter->route, waiter->request, effect->err, advice(write, effect->err));
     } else if (effect->body_hash != waiter->body_hash) {
         api->puts_refused++;
         api_refuse(api, &waiter->route, waiter->request, ERR_TXID_REUSED, NULL);
@@ -214,7 +220,7 @@ void writes_effect(struct api *api, const struct effect *effect)
     uint32_t kept = 0;
     for (uint32_t i = 0; i < write->waiter_count; i++) {
         if (concerns(&write->waiters[i], effect))
-            answer_waiter(api, &write->waiters[i], effect);
+            answer_waiter(api, write, &write->waiters[i], effect);
         else
             write->waiters[kept++] = write->waiters[i];
     }

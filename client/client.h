@@ -8,6 +8,7 @@
 #include "client/attempt.h"
 #include "client/changeagent.h"
 #include "client/endpoints.h"
+#include "client/operate.h"
 #include "protocol/message.h"
 #include "protocol/talk.h"
 

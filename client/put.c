@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "protocol/change.h"
+#include "protocol/holders.h"
 #include "protocol/wire.h"
 
 #include <stdlib.h>
@@ -90,7 +91,7 @@ static enum ca_code seal_put(struct ca *ca, struct ask *ask)
     enum ca_code code = CA_OK;
     if (ask->own.failed)
         code = client_no_memory(ca);
-    else if (!put->settings) /* the server knows its own settings best */
+    else if (!put->settings && !put->holder) /* the server knows its own rules best */
         code = check_body(ca, put->body, form);
     if (code != CA_OK)
         client_ask_close(ca, ask);
@@ -231,6 +232,34 @@ enum ca_code ca_settings_set(struct ca *ca, const struct ca_setting *settings, s
         code = seal_put(ca, ask);
     }
     return finish_put(ca, ask, code, result);
+}
+
+/* for_s 0: removes. */
+static enum ca_code put_holder(struct ca *ca, const char *name, uint64_t from, uint64_t for_s,
+                               struct ca_result *result)
+{
+    struct ask *ask;
+    enum ca_code code = open_put(ca, NULL, &ask);
+    if (code == CA_OK) {
+        ask->message.put.holder = true;
+        holders_encode_body(client_text(name), from, for_s, &ask->own);
+        code = seal_put(ca, ask);
+    }
+    return finish_put(ca, ask, code, result);
+}
+
+enum ca_code ca_holder_set(struct ca *ca, const char *name, uint64_t from, uint64_t for_s,
+                           struct ca_result *result)
+{
+    if (for_s == 0 || from == 0)
+        return client_fail(ca, CA_USAGE, ERR_BAD_REQUEST,
+                           "a hold needs the id of a change, and at least a second");
+    return put_holder(ca, name, from, for_s, result);
+}
+
+enum ca_code ca_holder_remove(struct ca *ca, const char *name, struct ca_result *result)
+{
+    return put_holder(ca, name, 0, 0, result);
 }
 
 enum ca_code ca_put(struct ca *ca, const struct ca_change *changes, size_t count,

@@ -116,13 +116,21 @@ static void apply_again(const struct outcome *first, struct effect *effect, stru
     effect_encode(effect, effects);
 }
 
-/* Settings are an ask like a put, and change no id. */
+static enum err agree(struct apply_mark *at, const struct entry *entry)
+{
+    const struct holders_log log = {entry->ts, at->first_id, at->last_id};
+    if (entry->flags != 0 || entry->only_in_term != 0 || entry->deadline != 0)
+        return ERR_UNSUPPORTED;
+    if (entry->kind == ENTRY_HOLDER)
+        return holders_change(&at->holders, entry->body, &log);
+    return settings_merge(&at->settings, entry->body, NULL);
+}
+
+/* Settings and holders are asks like a put, and change no id. */
 static void apply_settings(struct apply *apply, const struct entry *entry, struct effect *effect,
                            struct bytes *effects)
 {
-    effect->err = entry->flags != 0 || entry->only_in_term != 0 || entry->deadline != 0
-                      ? ERR_UNSUPPORTED
-                      : settings_merge(&apply->at.settings, entry->body, NULL);
+    effect->err = agree(&apply->at, entry);
     if (effect->err == ERR_NONE) {
         apply->at.settings_index = entry->index;
         apply_settle(apply);
@@ -151,7 +159,7 @@ static enum err apply_write(struct apply *apply, const struct entry *entry,
     } else if (entry->born == 0 || entry->born < apply->at.floor) {
         effect.err = ERR_OUTCOME_EXPIRED;
         effect_encode(&effect, effects);
-    } else if (entry->kind == ENTRY_SETTINGS) {
+    } else if (!entry_is_write(entry->kind)) {
         apply_settings(apply, entry, &effect, effects);
     } else {
         apply_new(apply, entry, &effect, effects);
@@ -181,7 +189,8 @@ static enum err apply_founding(struct apply *apply, const struct entry *entry)
 }
 
 /* A cut was decided somewhere else a while ago: it only ever raises what is cut, cuts nothing that
- * is not there, and is void when the settings were changed meanwhile. A body that is none does
+ * is not there, and is void when settings or holders were changed meanwhile. Who needed what goes,
+ * because its time was over or the disk came first, is no holder any more. A body that is none does
  * nothing. */
 static void apply_cut(struct apply *apply, const struct entry *entry)
 {
@@ -196,6 +205,7 @@ static void apply_cut(struct apply *apply, const struct entry *entry)
     if (cut.first_id <= at->first_id)
         return;
     at->first_id = cut.first_id;
+    holders_cut(&at->holders, cut.first_id);
     memcpy(at->cut_hash, cut.hash, HASH_SIZE);
 }
 
@@ -241,6 +251,7 @@ enum err apply_entry(struct apply *apply, const struct entry *entry,
     case ENTRY_DATA:
     case ENTRY_IMPORT:
     case ENTRY_SETTINGS:
+    case ENTRY_HOLDER:
         TRY(apply_write(apply, entry, source, effects));
         break;
     case ENTRY_NOOP:

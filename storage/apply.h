@@ -9,6 +9,7 @@
 
 #include "protocol/change.h"
 #include "protocol/entry.h"
+#include "protocol/holders.h"
 #include "protocol/settings.h"
 #include "storage/outcomes.h"
 #include "storage/overlay.h"
@@ -31,7 +32,8 @@ struct apply_mark {
     uint64_t keep_index;         /* log entries from here on stay on every node */
     uint8_t cut_hash[HASH_SIZE]; /* change hash at first_id - 1 */
     struct settings settings;
-    uint64_t settings_index; /* of the entry that changed them last; 0: never */
+    struct holders holders;
+    uint64_t settings_index; /* of the entry that changed settings or holders last; 0: never */
 };
 
 struct apply {

@@ -133,6 +133,21 @@ static enum err align(struct shelf *shelf, struct retention_cut *cut)
     return ERR_NONE;
 }
 
+/* It ends for these: of time, or because the disk comes first. */
+static void tell_passed(const struct holders *holders, uint64_t first_id, uint64_t ts)
+{
+    for (uint64_t slot = 0; slot < holders->count; slot++) {
+        const struct holder *holder = &holders->at[slot];
+        if (holder->from >= first_id)
+            continue;
+        char name[HOLDER_NAME_MAX + 1] = {0};
+        memcpy(name, holder->name, HOLDER_NAME_MAX);
+        log_warn(holder->until > ts ? "holder_overridden" : "holder_expired",
+                 kv_text("holder", name), kv_u64("from", holder->from),
+                 kv_u64("first_id", first_id));
+    }
+}
+
 static enum err decide(struct shelf *shelf, const struct retention_facts *facts,
                        struct retention_cut *cut, struct bytes *body)
 {
@@ -153,6 +168,7 @@ enum err cutter_decide(struct shelf *shelf, const struct apply_mark *at,
         .settings = &at->settings,
         .first_id = at->first_id,
         .last_id = at->last_id,
+        .hold_id = holders_floor(&at->holders, ask->ts),
         .keep_index = at->keep_index,
         .last_index = ask->last_index,
         .live_index = ask->live_index,
@@ -165,6 +181,8 @@ enum err cutter_decide(struct shelf *shelf, const struct apply_mark *at,
     gather_parts(shelf, &facts, parts);
     facts.parts = parts;
     enum err err = decide(shelf, &facts, &cut, body);
+    if (err == ERR_NONE && body->size > 0)
+        tell_passed(&at->holders, cut.first_id, ask->ts);
     bytes_free(parts);
     return err;
 }

@@ -12,7 +12,8 @@ static uint64_t higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Both must allow it; what is not set has no say, and if neither is, nothing goes. */
+/* Both must allow it, and every holder; what is not set has no say, and if neither is, nothing
+ * goes. */
 static uint64_t by_rules(const struct retention_facts *facts)
 {
     const struct settings *settings = facts->settings;
@@ -23,7 +24,7 @@ static uint64_t by_rules(const struct retention_facts *facts)
         first = end > settings->min_records ? end - settings->min_records : 1;
     if (settings->min_age_s > 0)
         first = lower(first, facts->young_id);
-    return first;
+    return facts->hold_id > 0 ? lower(first, facts->hold_id) : first;
 }
 
 static bool is_too_large(const struct retention_facts *facts)
@@ -31,7 +32,8 @@ static bool is_too_large(const struct retention_facts *facts)
     return facts->settings->max_bytes > 0 && facts->bytes > facts->settings->max_bytes;
 }
 
-/* The oldest files go until the rest fits; the one that is written stays. */
+/* The oldest files go until the rest fits, whoever holds them: a full disk helps no holder. The
+ * one that is written stays. */
 static uint64_t by_bytes(const struct retention_facts *facts)
 {
     uint64_t bytes = facts->bytes, first = facts->first_id;

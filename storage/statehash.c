@@ -28,6 +28,10 @@ static void hash_mark(struct statehash *all, const struct apply_mark *mark)
         hash_add_u64(&all->hash, mark->parent);
         hash_add_u64(&all->hash, mark->fork_id);
     }
+    if (mark->holders.count > 0) {
+        uint8_t holders[HOLDERS_SAVED_MAX];
+        hash_add_sized(&all->hash, SPAN(holders, holders_save(&mark->holders, holders)));
+    }
     hash_add(&all->hash, SPAN(mark->hash, sizeof mark->hash));
 }
 

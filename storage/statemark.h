@@ -4,7 +4,9 @@
 
 #include "storage/apply.h"
 
-enum { STATEMARK_MAX = 12 * 8 + 16 + 2 * HASH_SIZE + 1 + SETTINGS_COUNT * 8 };
+enum {
+    STATEMARK_MAX = 12 * 8 + 16 + 2 * HASH_SIZE + 1 + 2 + HOLDERS_SAVED_MAX + SETTINGS_COUNT * 8
+};
 
 /* Returns how many bytes it takes. */
 size_t statemark_encode(const struct apply_mark *mark, uint8_t content[STATEMARK_MAX]);

@@ -13,7 +13,7 @@ static struct span cluster_of(const struct apply_mark *at)
 static void welcome(struct watchers *watchers, uint32_t neighbour, const struct apply_mark *at)
 {
     struct message message = {.type = MESSAGE_WATCHING};
-    uint8_t settings[SETTINGS_COUNT * 8];
+    uint8_t settings[SETTINGS_COUNT * 8], holders[HOLDERS_SAVED_MAX];
     settings_save(&at->settings, settings);
     message.watching = (struct message_watching){
         .cluster = cluster_of(at),
@@ -27,12 +27,21 @@ static void welcome(struct watchers *watchers, uint32_t neighbour, const struct 
         .hash = SPAN(at->hash, HASH_SIZE),
         .outcome_floor = at->floor,
         .settings = SPAN(settings, sizeof settings),
+        .holders = SPAN(holders, holders_save(&at->holders, holders)),
     };
     enum err err = link_send(watchers->link, neighbour, &message);
     if (err == ERR_NONE)
         watchers->all |= 1u << neighbour;
     else if (err == ERR_BUSY)
         watchers->waiting |= 1u << neighbour;
+}
+
+/* Who is welcomed is told the holders; others may not have been, so they stay news. */
+static void stand(struct watchers *watchers, const struct apply_mark *at)
+{
+    if (memcmp(&watchers->at.holders, &at->holders, sizeof at->holders) != 0)
+        watchers->holders_news = true;
+    watchers->at = *at;
 }
 
 static void judge_level(struct watchers *watchers)
@@ -106,9 +115,20 @@ void watchers_welcome(struct watchers *watchers, const struct apply_mark *at)
     }
     if (waiting == 0)
         return;
-    watchers->at = *at;
+    stand(watchers, at);
     judge_level(watchers);
     watchers->news = watchers->level == LEVEL_WHOLE;
+}
+
+/* They change seldom: told where they did. */
+static void tell_holders(struct watchers *watchers)
+{
+    struct message_feed *feed = &watchers->feed.feed;
+    feed->holders_changed = watchers->holders_news;
+    if (watchers->holders_news)
+        feed->holders =
+            SPAN(watchers->holders, holders_save(&watchers->sent.holders, watchers->holders));
+    watchers->holders_news = false;
 }
 
 /* Takes the effects; `whole` is said of a feed that begins here. */
@@ -135,13 +155,14 @@ static void make_feed(struct watchers *watchers, struct blob *effects, bool whol
         .settings = SPAN(watchers->settings, sizeof watchers->settings),
         .whole = whole,
     };
+    tell_holders(watchers);
     watchers->owed = watchers->all;
 }
 
 enum err watchers_publish(struct watchers *watchers, const struct apply_mark *at,
                           struct blob *effects)
 {
-    watchers->at = *at;
+    stand(watchers, at);
     if (watchers->all == 0)
         return ERR_NONE;
     if (watchers->level == LEVEL_WHOLE && watchers->gathered.size == 0) {

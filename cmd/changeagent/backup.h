@@ -3,6 +3,7 @@
 #define CMD_CHANGEAGENT_BACKUP_H
 
 #include "cmd/changeagent/args.h"
+#include "client/operate.h"
 
 /* Makes the directory; an existing one is refused. Returns the exit code. */
 int backup_node(struct ca *ca, const struct args *args, int slot, const char *directory);

@@ -50,6 +50,9 @@ static const struct verb verbs[] = {
      "changeagent salvage /var/lib/changeagent > changes.ndjson"},
     {"cluster", verb_cluster, "show or set what the whole cluster agrees on",
      "changeagent cluster config set retention.min_records=100000 retention.min_age_s=86400"},
+    {"holder", verb_holder,
+     "holder list|set|remove: who needs changes that are not to be cut, from which one on",
+     "changeagent holder set checkpointer --from 120001 --for 1h"},
     {"bench", verb_bench, "write as fast as it goes, and measure",
      "changeagent bench --outstanding 64 --seconds 5 -o json"},
 };

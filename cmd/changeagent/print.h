@@ -3,6 +3,7 @@
 #define CMD_CHANGEAGENT_PRINT_H
 
 #include "cmd/changeagent/args.h"
+#include "client/operate.h"
 
 /* A change: one line of a table, or one line of JSON. Data that is text is `data`, else
  * `data_base64`. */
@@ -16,6 +17,8 @@ void print_head(const struct ca_head *head, enum output output);
 void print_count(const struct ca_count *count, enum output output);
 
 void print_node(const struct ca_node *node, enum output output);
+
+void print_holders(const struct ca_holders *holders, enum output output);
 
 void print_members(const struct ca_members *members, enum output output);
 

@@ -138,3 +138,8 @@ bool when_parse(const char *text, uint64_t now_ns, uint64_t *ns)
         return read_seconds(text + 1, ns);
     return (read_digits(&at, ns) && *at == 0) || read_date(text, ns);
 }
+
+bool when_duration(const char *text, uint64_t *ns)
+{
+    return read_duration(text, ns);
+}

@@ -1,8 +1,10 @@
 """What the whole cluster agrees on, and how long changes are kept."""
+import json
 import os
+import subprocess
 
 import msgpack
-from harness import (Failed, ask, ask_until, check, log_of, put, put_until_done, status, wait_for,
+from harness import (Failed, ask, ask_until, check, log_of, must_stay, put, put_until_done, status, tool, wait_for,
                      wait_leader)
 
 
@@ -169,4 +171,75 @@ def test_the_log_is_cut_at_the_same_id_everywhere(house):
     for node in cluster.nodes:
         check_truncated(node, first)
     house.say("first id %d on all nodes; %s files left" % (first, [len(segments(node)) for node in cluster.nodes]))
-    check_heals_without_state(cluster, next(node for node in cluster.nodes if node is not leader), first)
+    held = hold(api, "slow", first)
+    check(held["verb"] == "put_done", "hold: %r" % held)
+    victim = next(node for node in cluster.nodes if node is not leader)
+    check_heals_without_state(cluster, victim, first)
+    check([row["name"] for row in holders_of(victim)] == ["slow"], "the snapshot has no holder: %r" % holders_of(victim))
+
+
+def hold(endpoint, name, start=0, seconds=3600):
+    """Sets a holder, or without a start removes it; the answer."""
+    born = ask_until(endpoint, "hello", "hello_is")["born"]
+    body = msgpack.packb(dict({"name": name}, **({"from": start, "for_s": seconds} if start else {})), use_bin_type=True)
+    return ask(endpoint, "put", 10, txid=os.urandom(16), born=born, attempt=1, body=body, holder=True)
+
+
+def holders_of(node):
+    return ask_until(node.places()["api"], "holders", "holders_are")["holders"]
+
+
+def run_holder(node, *words):
+    """The command line; its exit code, what it said, and on stderr."""
+    done = subprocess.run([os.path.join(tool.BIN, "changeagent"), "holder", *words, "--endpoints", node.places()["api"]],
+                          capture_output=True, text=True, check=False, timeout=40)
+    return done.returncode, done.stdout, done.stderr
+
+
+def check_refusals(node):
+    api = node.places()["api"]
+    for fields, error, word in ((("slow", 1), "E_TRUNCATED", "first_id"), (("slow", 10**6), "E_AHEAD", "next"),
+                                (("slow", 300, 2592001), "E_LIMIT", "2592000"), (("a b", 300), "E_BAD_REQUEST", "name"),
+                                (("x" * 33, 300), "E_BAD_REQUEST", "name"), (("nobody",), "E_NOT_FOUND", "list")):
+        answer = hold(api, *fields)
+        check(answer["verb"] == "failed" and answer["error"] == error and word in answer["detail"],
+              "%r: %r" % (fields, answer))
+    for words, code in ((("set", "slow"), 2), (("set", "slow", "--from", "300", "--for", "never"), 2), (("list", "slow"), 2),
+                        (("set", "slow", "--from", "1"), 7), (("remove", "nobody"), 3), (("set", "a b", "--from", "300"), 1)):
+        done = run_holder(node, *words)
+        check(done[0] == code and done[2], "holder %r: %r" % (words, done))
+    code, said, _ = run_holder(node, "list", "-o", "json")
+    check(code == 0 and [row["name"] for row in json.loads(said)["holders"]] == ["fast", "slow"], "list: %r" % said)
+
+
+def test_the_log_is_not_cut_past_what_a_holder_needs(house):
+    cluster = house.cluster()
+    nodes = cluster.nodes
+    api = wait_leader(nodes).places()["api"]
+    born = ask_until(api, "hello", "hello_is")["born"]
+    for _ in range(8):
+        body = msgpack.packb({"changes": [{"data": "x"}] * 50}, use_bin_type=True)
+        ask_until(api, "put", "put_done", txid=os.urandom(16), born=born, attempt=1, body=body)
+    code, said, _ = run_holder(nodes[0], "set", "slow", "--from", "101", "--for", "1h")
+    check(code == 0 and "slow" in said and "101" in said, "set: %d %r" % (code, said))
+    check(hold(nodes[1].places()["api"], "fast", 201)["verb"] == "put_done", "set by another node")
+    check(configure(api, {"retention.min_records": 20})["verb"] == "put_done", "set")
+    wait_first_id(nodes, lambda first: first == 101, "a cut up to what the first needs")
+    check_refusals(nodes[2])
+    for node in nodes:
+        node.kill()
+    cluster.up()
+    wait_leader(nodes)
+    for node in nodes:
+        wait_for("the holders on %s" % node.name, 20,
+                 lambda: [row["name"] for row in holders_of(node)] == ["fast", "slow"], every=0.05)
+    must_stay(2.5, lambda: all(first in (None, 101) for first in first_ids(nodes)), "it was cut past a holder")
+    code, said, _ = run_holder(nodes[1], "remove", "slow")
+    check(code == 0 and "slow" not in said and "fast" in said, "remove: %d %r" % (code, said))
+    wait_first_id(nodes, lambda first: first == 201, "a cut up to what the other needs")
+    check(hold(api, "fast", 301, 4)["verb"] == "put_done", "renewed, for a while")
+    wait_first_id(nodes, lambda first: first == 301, "the next cut, in its time")
+    wait_first_id(nodes, lambda first: first > 301, "the end of its time")
+    check(all(holders_of(node) == [] for node in nodes), "who was cut off is a holder still")
+    told = [node.name for node in nodes if "event=holder_expired holder=fast from=301" in log_of(node)]
+    check(told, "nobody told that a hold was over")

@@ -4,6 +4,7 @@
 #include "log_kit.h"
 #include "protocol/wire.h"
 #include "storage/retention.h"
+#include "storage/statemark.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -514,6 +515,83 @@ static void a_cut_only_ever_raises_what_is_cut(void **state)
     bench_close(&bench);
 }
 
+/* An entry that sets a holder for a minute, or with 0 removes it. */
+static enum err hold(struct bench *bench, uint64_t txid, const char *name, uint64_t from)
+{
+    struct bytes body = {0};
+    struct entry entry = {.kind = ENTRY_HOLDER, .born = bench->apply.at.ts};
+    holders_encode_body(SPAN_TEXT(name), from, from > 0 ? 60 : 0, &body);
+    entry.body = bytes_span(&body);
+    kit_txid(txid, entry.txid);
+    assert_int_equal(run(bench, kit_append(&bench->kit, &entry)), ERR_NONE);
+    bytes_close(&body);
+    return bench->effect.err;
+}
+
+static void a_holder_is_an_ask_and_makes_earlier_cuts_void(void **state)
+{
+    struct bench bench;
+    const struct apply_mark *at = &bench.apply.at;
+    bench_open(&bench, 1);
+    assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
+    put(&bench, 1, 9, "a", "x");
+    assert_int_equal(hold(&bench, 2, "c", 4), ERR_NONE);
+    assert_int_equal(bench.effect.change_count, 0);
+    assert_int_equal(at->settings_index, 3);
+    assert_int_equal(at->last_id, 9);
+    assert_int_equal(at->holders.at[0].until, at->ts + 60000000000);
+    assert_int_equal(cut(&bench, 6, 2, 0), ERR_NONE); /* decided before it was here */
+    assert_int_equal(at->first_id, 1);
+    assert_int_equal(cut(&bench, 4, 2, 3), ERR_NONE);
+    assert_true(at->first_id == 4 && at->holders.count == 1);
+    assert_int_equal(hold(&bench, 3, "d", 3), ERR_TRUNCATED);
+    assert_int_equal(hold(&bench, 4, "d", 11), ERR_AHEAD);
+    assert_int_equal(hold(&bench, 5, "d", 0), ERR_NOT_FOUND);
+    assert_int_equal(hold(&bench, 6, "d d", 5), ERR_BAD_REQUEST);
+    assert_int_equal(at->settings_index, 3);
+    assert_int_equal(hold(&bench, 7, "d", 10), ERR_NONE);
+    uint64_t renewed = at->settings_index;
+    assert_int_equal(hold(&bench, 2, "c", 4), ERR_NONE); /* told again, not done */
+    assert_int_equal(bench.effect.index, 3);
+    assert_int_equal(at->settings_index, renewed);
+    assert_int_equal(hold(&bench, 2, "c", 5), ERR_TXID_REUSED);
+    assert_int_equal(cut(&bench, 8, 2, renewed),
+                     ERR_NONE); /* the disk came first: not its any more */
+    assert_true(at->first_id == 8 && at->holders.count == 1 && at->holders.at[0].from == 10);
+    assert_int_equal(hold(&bench, 8, "d", 0), ERR_NONE);
+    assert_int_equal(at->holders.count, 0);
+    bench_close(&bench);
+}
+
+/* All of the mark comes back, with holders and without, in the first history and in a later one. */
+static void the_mark_comes_back_from_its_bytes(void **state)
+{
+    struct bench bench;
+    bench_open(&bench, 1);
+    assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
+    put(&bench, 1, 9, "a", "x");
+    for (uint32_t round = 0; round < 4; round++) {
+        static uint8_t content[STATEMARK_MAX];
+        struct apply_mark back = apply_begin();
+        if (round == 1)
+            assert_int_equal(hold(&bench, 2, "c", 4), ERR_NONE);
+        if (round == 2)
+            bench.apply.at.parent = 7;
+        for (uint64_t i = 0; round == 3 && i < HOLDERS_MAX - 1; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "h%llu", (unsigned long long)i);
+            assert_int_equal(hold(&bench, 10 + i, name, 1 + i % 9), ERR_NONE);
+        }
+        size_t size = statemark_encode(&bench.apply.at, content);
+        assert_int_equal(statemark_decode(SPAN(content, size), &back), ERR_NONE);
+        assert_memory_equal(&back, &bench.apply.at, sizeof back);
+        size_t fewest = size - sizeof(struct settings); /* an older version may have had none */
+        assert_int_equal(statemark_decode(SPAN(content, fewest - 1), &back), ERR_CORRUPT);
+        assert_int_equal(statemark_decode(SPAN(content, fewest), &back), ERR_NONE);
+    }
+    bench_close(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,6 +612,8 @@ int main(void)
         cmocka_unit_test(settings_change_by_the_log_and_limit_what_comes_after),
         cmocka_unit_test(a_higher_feature_level_stops_the_node),
         cmocka_unit_test(a_cut_only_ever_raises_what_is_cut),
+        cmocka_unit_test(a_holder_is_an_ask_and_makes_earlier_cuts_void),
+        cmocka_unit_test(the_mark_comes_back_from_its_bytes),
         cmocka_unit_test(the_key_of_the_hash_tables_decides_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

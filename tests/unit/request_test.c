@@ -215,7 +215,28 @@ TEST(limits_and_settings_are_those_of_the_cluster)
     CHECK(request_put(&standing, &put, &entry).err == ERR_BAD_REQUEST);
 }
 
-TEST_MAIN(T(limits_and_settings_are_those_of_the_cluster),
+TEST(a_holder_is_checked_before_the_log)
+{
+    struct standing standing = good();
+    struct message_put put = put_of(1);
+    struct entry entry;
+    put.holder = true; /* changes are no holder */
+    CHECK(request_put(&standing, &put, &entry).err == ERR_BAD_REQUEST);
+    bytes_clear(&body);
+    holders_encode_body(SPAN_TEXT("c"), 7, HOLDER_S_MAX + 1, &body);
+    put.body = bytes_span(&body);
+    struct refusal refusal = request_put(&standing, &put, &entry);
+    CHECK(refusal.err == ERR_LIMIT && strstr(refusal.detail, "for_s") != NULL);
+    bytes_clear(&body);
+    holders_encode_body(SPAN_TEXT("c"), 7, 60, &body);
+    put.body = bytes_span(&body);
+    CHECK(request_put(&standing, &put, &entry).err == ERR_NONE);
+    CHECK(entry.kind == ENTRY_HOLDER && entry.change_count == 0);
+    put.settings = true;
+    CHECK(request_put(&standing, &put, &entry).err == ERR_BAD_REQUEST);
+}
+
+TEST_MAIN(T(limits_and_settings_are_those_of_the_cluster), T(a_holder_is_checked_before_the_log),
           T(a_put_becomes_a_record_and_is_given_a_born), T(a_put_is_refused_by_name),
           T(a_list_starts_at_a_number_a_cursor_or_now), T(an_estimate_is_checked_like_a_list),
           T(a_cursor_of_another_log_is_refused), T(limits_of_a_list_are_named),

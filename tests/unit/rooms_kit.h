@@ -57,7 +57,15 @@ struct kit_house {
     char fetch_error[32];
     struct bytes cut_body;
     uint64_t cut_answers;
+    struct holders holders; /* as told */
+    uint64_t holders_told;
 };
+
+static inline void kit_take_holders(struct kit_house *house, struct span saved)
+{
+    assert(holders_load(saved, &house->holders) == ERR_NONE);
+    house->holders_told++;
+}
 
 static inline enum err kit_on_applied(void *owner, uint32_t neighbour,
                                       const struct message *message)
@@ -73,6 +81,7 @@ static inline enum err kit_on_watching(void *owner, uint32_t neighbour,
 {
     struct kit_house *house = owner;
     house->fed_index = message->watching.applied_index;
+    kit_take_holders(house, message->watching.holders);
     house->watching++;
     return ERR_NONE;
 }
@@ -83,6 +92,8 @@ static inline enum err kit_on_feed(void *owner, uint32_t neighbour, const struct
     struct span rest = message->feed.effects;
     house->feeds++;
     house->fed_whole = message->feed.whole;
+    if (message->feed.holders_changed)
+        kit_take_holders(house, message->feed.holders);
     while (effect_next(&rest, &house->fed)) {
         if (house->fed.body.size > 0)
             house->fed_bodies++;

@@ -204,18 +204,32 @@ static void cut(struct kit_house *house, struct log_kit *kit, uint64_t live_inde
     KIT_WAIT(house, house->fed_index == kit->last);
 }
 
-static void keep(struct kit_house *house, struct log_kit *kit, uint64_t min_records)
+/* An ask that brings no change. */
+static void settle(struct kit_house *house, struct log_kit *kit, enum entry_kind kind,
+                   struct bytes *body)
 {
-    struct bytes body = {0};
-    struct entry entry = {.kind = ENTRY_SETTINGS, .born = 1000};
-    wire_pack_map(&body, 1);
-    wire_pack_counter(&body, "retention.min_records", min_records);
-    entry.body = bytes_span(&body);
+    struct entry entry = {.kind = kind, .born = 1000, .body = bytes_span(body)};
     kit_txid(kit->last + 1, entry.txid);
     kit_store(house, kit_append(kit, &entry));
     kit_commit(house, kit->last, kit->term);
     KIT_WAIT(house, house->fed_index == kit->last);
-    bytes_close(&body);
+    bytes_close(body);
+}
+
+static void keep(struct kit_house *house, struct log_kit *kit, uint64_t min_records)
+{
+    struct bytes body = {0};
+    wire_pack_map(&body, 1);
+    wire_pack_counter(&body, "retention.min_records", min_records);
+    settle(house, kit, ENTRY_SETTINGS, &body);
+}
+
+/* For a minute; 0: removes. */
+static void hold(struct kit_house *house, struct log_kit *kit, const char *name, uint64_t from)
+{
+    struct bytes body = {0};
+    holders_encode_body(SPAN_TEXT(name), from, from > 0 ? 60 : 0, &body);
+    settle(house, kit, ENTRY_HOLDER, &body);
 }
 
 static void expect_truncated(struct kit_house *house, struct message_read read, const char *tag,
@@ -325,6 +339,39 @@ static void what_is_cut_is_gone_for_readers_at_once_and_from_the_disk_when_it_ma
     kit_house_close(&house);
 }
 
+/* What the api is told of holders is what is applied, and the cut asks them. */
+static void a_holder_is_asked_by_the_cut_and_outlives_a_restart(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit = {.term = 1, .ts = 1000};
+    kit_house_open(&house);
+    kit_start(&house);
+    furnish(&house, &kit);
+    uint64_t told = house.holders_told;
+    hold(&house, &kit, "slow", 1201);
+    hold(&house, &kit, "fast", 1801);
+    assert_true(house.holders.count == 2 && house.holders_told == told + 2);
+    keep(&house, &kit, 2500);
+    assert_int_equal(house.holders_told, told + 2);
+    cut(&house, &kit, kit.last);
+    expect_truncated(&house, (struct message_read){.limit = 5}, NULL, 1201);
+    kit_stop(&house);
+    house.holders = (struct holders){0};
+    kit_start(&house);
+    KIT_WAIT(&house, house.holders.count == 2);
+    hold(&house, &kit, "slow", 0);
+    assert_int_equal(house.holders.count, 1);
+    cut(&house, &kit, kit.last);
+    expect_truncated(&house, (struct message_read){.limit = 5}, NULL, 1801);
+    kit.ts += 61000000000; /* it has not come back */
+    cut(&house, &kit, kit.last);
+    expect_cut(&house, 2501);
+    assert_int_equal(house.holders.count, 0);
+    kit_stop(&house);
+    kit_close(&kit);
+    kit_house_close(&house);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +379,7 @@ int main(void)
         cmocka_unit_test(segments_are_sealed_and_restarts_lose_nothing),
         cmocka_unit_test(without_state_db_the_log_makes_it_anew),
         cmocka_unit_test(what_is_cut_is_gone_for_readers_at_once_and_from_the_disk_when_it_may),
+        cmocka_unit_test(a_holder_is_asked_by_the_cut_and_outlives_a_restart),
         cmocka_unit_test(the_feed_has_no_hole_at_any_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,16 @@ TEST(dates_are_utc_unless_they_say_otherwise)
     CHECK(parse("1700000000000000000") == NOW);
 }
 
+TEST(a_length_of_time_stands_alone)
+{
+    uint64_t ns;
+    CHECK(when_duration("90s", &ns) && ns == 90 * SECOND);
+    CHECK(when_duration("1h30m", &ns) && ns == 5400 * SECOND);
+    static const char *const wrong[] = {"", "h", "90", "-1h", "1h ", "1x", "99999999999999w"};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        CHECK(!when_duration(wrong[i], &ns));
+}
+
 TEST(garbage_is_no_time)
 {
     static const char *const wrong[] = {"",
@@ -59,5 +69,5 @@ TEST(garbage_is_no_time)
         CHECK(parse(wrong[i]) == 0);
 }
 
-TEST_MAIN(T(words_and_durations_count_from_now), T(dates_are_utc_unless_they_say_otherwise),
-          T(garbage_is_no_time))
+TEST_MAIN(T(a_length_of_time_stands_alone), T(words_and_durations_count_from_now),
+          T(dates_are_utc_unless_they_say_otherwise), T(garbage_is_no_time))
