@@ -2,15 +2,33 @@
 
 #include <assert.h>
 
-enum { ROWS_MIN = 1024 };
+/* A slot holds the place in the ring + 1, and above it bits of the print that its own number does
+ * not show: nearly every slot of another print is told by them, without a look at the ring. A table
+ * that passes ROWS_SMALL takes its last size at once: to grow is a pause of all writes, and memory
+ * that nobody has touched costs nothing. */
+enum { ROWS_MIN = 1024, ROWS_SMALL = 4096, ROWS_MAX = 1 << 21, PLACE_BITS = 22, EARLY_ROWS = 8 };
+
+_Static_assert((int)OUTCOMES_MAX < (int)ROWS_MAX,
+               "a place fits into its bits, with one row to be dropped");
+
+static uint32_t slot_value(uint64_t print, uint32_t position)
+{
+    return (uint32_t)(print >> 32) << PLACE_BITS | (position + 1);
+}
+
+static uint32_t place_of(uint32_t value)
+{
+    return (value & ((1u << PLACE_BITS) - 1)) - 1;
+}
 
 static void place(struct outcomes *outcomes, uint32_t position)
 {
     uint32_t mask = outcomes->slot_count - 1;
-    uint32_t slot = (uint32_t)outcomes->ring[position].print & mask;
+    uint64_t print = outcomes->ring[position].print;
+    uint32_t slot = (uint32_t)print & mask;
     while (outcomes->slots[slot] != 0)
         slot = (slot + 1) & mask;
-    outcomes->slots[slot] = position + 1;
+    outcomes->slots[slot] = slot_value(print, position);
 }
 
 /* Positions change, so every slot is set anew. */
@@ -29,12 +47,18 @@ static void grow_to(struct outcomes *outcomes, uint32_t size)
         place(outcomes, (uint32_t)(row & (size - 1)));
 }
 
+static uint32_t next_size(uint32_t size)
+{
+    assert(size < ROWS_MAX);
+    return size < ROWS_SMALL ? size * 2 : ROWS_MAX;
+}
+
 /* Frees a slot and moves back what was displaced by it, so that no probe ends early. */
 static void free_slot(struct outcomes *outcomes, uint32_t hole)
 {
     uint32_t mask = outcomes->slot_count - 1;
     for (uint32_t slot = (hole + 1) & mask; outcomes->slots[slot] != 0; slot = (slot + 1) & mask) {
-        uint32_t home = (uint32_t)outcomes->ring[outcomes->slots[slot] - 1].print & mask;
+        uint32_t home = (uint32_t)outcomes->ring[place_of(outcomes->slots[slot])].print & mask;
         if (((slot - home) & mask) >= ((slot - hole) & mask)) {
             outcomes->slots[hole] = outcomes->slots[slot];
             hole = slot;
@@ -43,25 +67,34 @@ static void free_slot(struct outcomes *outcomes, uint32_t hole)
     outcomes->slots[hole] = 0;
 }
 
+static const struct outcome_key *row_at(const struct outcomes *outcomes, uint64_t row)
+{
+    return &outcomes->ring[row & (outcomes->ring_size - 1)];
+}
+
+/* Slots lie anywhere, so that of a row to be dropped soon is called for early. */
+static void call_for(const struct outcomes *outcomes, uint64_t row)
+{
+    uint32_t slot = (uint32_t)row_at(outcomes, row)->print & (outcomes->slot_count - 1);
+    __builtin_prefetch(&outcomes->slots[slot], 1);
+}
+
 static void drop_first(struct outcomes *outcomes)
 {
     uint32_t mask = outcomes->slot_count - 1;
     uint32_t position = (uint32_t)(outcomes->first & (outcomes->ring_size - 1));
-    uint32_t slot = (uint32_t)outcomes->ring[position].print & mask;
-    while (outcomes->slots[slot] != position + 1)
+    uint64_t print = outcomes->ring[position].print;
+    uint32_t slot = (uint32_t)print & mask;
+    while (outcomes->slots[slot] != slot_value(print, position))
         slot = (slot + 1) & mask;
     free_slot(outcomes, slot);
     outcomes->first++;
+    call_for(outcomes, outcomes->first + EARLY_ROWS);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
-}
-
-static const struct outcome_key *row_at(const struct outcomes *outcomes, uint64_t row)
-{
-    return &outcomes->ring[row & (outcomes->ring_size - 1)];
 }
 
 void outcomes_open(struct outcomes *outcomes, const uint8_t key[HASH_KEY_SIZE])
@@ -93,7 +126,7 @@ void outcomes_expect(struct outcomes *outcomes, uint64_t count)
     uint64_t most = count < outcomes->max ? count : outcomes->max;
     uint32_t size = outcomes->ring_size ? outcomes->ring_size : ROWS_MIN;
     while (size < most)
-        size *= 2;
+        size = next_size(size);
     if (size > outcomes->ring_size)
         grow_to(outcomes, size);
 }
@@ -101,7 +134,7 @@ void outcomes_expect(struct outcomes *outcomes, uint64_t count)
 void outcomes_add(struct outcomes *outcomes, uint64_t print, uint64_t index, uint64_t ts)
 {
     if (outcomes_count(outcomes) == outcomes->ring_size)
-        grow_to(outcomes, outcomes->ring_size ? outcomes->ring_size * 2 : ROWS_MIN);
+        grow_to(outcomes, outcomes->ring_size ? next_size(outcomes->ring_size) : ROWS_MIN);
     uint32_t position = (uint32_t)(outcomes->end++ & (outcomes->ring_size - 1));
     outcomes->ring[position] = (struct outcome_key){print, index, ts};
     place(outcomes, position);
@@ -123,13 +156,16 @@ bool outcomes_next(const struct outcomes *outcomes, uint64_t print, uint32_t *cu
 {
     if (outcomes->slot_count == 0)
         return false;
-    uint32_t mask = outcomes->slot_count - 1;
+    uint32_t mask = outcomes->slot_count - 1, bits = slot_value(print, 0) >> PLACE_BITS;
     for (;; ++*cursor) {
-        uint32_t position = outcomes->slots[((uint32_t)print + *cursor) & mask];
-        if (position == 0)
+        uint32_t value = outcomes->slots[((uint32_t)print + *cursor) & mask];
+        if (value == 0)
             return false;
-        if (outcomes->ring[position - 1].print == print) {
-            *index = outcomes->ring[position - 1].index;
+        if (value >> PLACE_BITS != bits)
+            continue;
+        const struct outcome_key *row = &outcomes->ring[place_of(value)];
+        if (row->print == print) {
+            *index = row->index;
             ++*cursor;
             return true;
         }

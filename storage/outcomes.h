@@ -24,7 +24,7 @@ struct outcomes {
     struct outcome_key *ring;
     uint32_t ring_size;  /* a power of two */
     uint64_t first, end; /* sequence numbers of the oldest row and behind the newest */
-    uint32_t *slots;     /* place in the ring + 1; 0 is free */
+    uint32_t *slots;     /* place in the ring, and bits of the print; 0 is free */
     uint32_t slot_count;
 };
 
