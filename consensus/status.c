@@ -129,6 +129,11 @@ static void describe(const struct raft *raft, char *text, size_t size)
     text[0] = 0;
     if (raft->role == ROLE_LOADING)
         snprintf(text, size, "storage to say what is on disk");
+    else if (raft->incoming_size > 0 && raft->leader != RAFT_NOBODY &&
+             (raft->role == ROLE_OUTSIDE || raft->role == ROLE_FOLLOWER))
+        snprintf(text, size, "the leader's snapshot: %llu %% of %llu MB are here",
+                 (unsigned long long)(100 * raft->incoming_offset / raft->incoming_size),
+                 (unsigned long long)(raft->incoming_size / 1000000));
     else if (raft->role == ROLE_OUTSIDE)
         describe_outside(raft, text, size);
     else if (raft->config_count == 0)
@@ -138,12 +143,8 @@ static void describe(const struct raft *raft, char *text, size_t size)
     else if (raft->role == ROLE_LEADER && raft->commit < raft->term_first)
         snprintf(text, size, "a majority of %u voters to store the first entry of the term",
                  voters);
-    else if (raft->state_lost && raft->incoming_size == 0)
+    else if (raft->state_lost)
         snprintf(text, size, "a snapshot of the leader: the state of this node is lost");
-    else if (raft->role == ROLE_FOLLOWER && raft->incoming_size > 0)
-        snprintf(text, size, "the leader's snapshot: %llu %% of %llu MB are here",
-                 (unsigned long long)(100 * raft->incoming_offset / raft->incoming_size),
-                 (unsigned long long)(raft->incoming_size / 1000000));
 }
 
 static const char *own_role_name(const struct raft *raft)

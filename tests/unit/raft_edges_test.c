@@ -515,7 +515,11 @@ TEST(a_status_says_what_is_waited_for_and_as_whom)
     CHECK(status_of(&kit).waits_for[0] == 0);
     kit.raft->incoming_size = 4000000;
     kit.raft->incoming_offset = 1000000;
-    CHECK(strcmp(status_of(&kit).waits_for, "the leader's snapshot: 25 % of 4 MB are here") == 0);
+    const char *wait = "the leader's snapshot: 25 % of 4 MB are here";
+    CHECK(strcmp(status_of(&kit).waits_for, wait) == 0);
+    kit.raft->role = ROLE_OUTSIDE; /* an empty node is told of its admission by what comes */
+    CHECK(strcmp(status_of(&kit).waits_for, wait) == 0);
+    kit.raft->role = ROLE_FOLLOWER;
     kit.raft->configs[0].members.at[0].now = kit.raft->configs[0].members.at[0].next =
         MEMBER_LEARNER;
     CHECK(strcmp(status_of(&kit).role_name, "learner") == 0);
