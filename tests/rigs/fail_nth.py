@@ -50,13 +50,14 @@ def settle(one, seal_s):
     return one.stop() if one.process.poll() is None else one.wait()
 
 
-def one_life(base, seed, call, how, number, seal_s):
-    """True: the n-th call was reached. Raises Lost when a promise is broken."""
+def one_life(base, seed, fault, seal_s):
+    """A life under the shim with this in its environment, then one without it. True: the fault has struck; and the code
+    that storage ended with. Raises Lost when a promise is broken."""
     one, failed = prepare(base, seed), True
     note = os.path.join(one.dir, "note")
     try:
         ready = one.start({"LD_PRELOAD": os.path.join(powerdisk.RIGS, "shim.so"), "FAULT_DIR": one.data,
-                           "FAULT_CALL": "%s:%d:%s" % (call, number, how), "FAULT_NOTE": note})
+                           "FAULT_NOTE": note, **fault})
         code = one.live(BATCHES) if ready else one.wait()
         if code is None:
             code = settle(one, seal_s)
@@ -83,7 +84,7 @@ def run_plan(base, call, how, args, chance, seal_s):
 
     def one(at):
         try:
-            return one_life(base, chance.getrandbits(32), call, how, at, seal_s)
+            return one_life(base, chance.getrandbits(32), {"FAULT_CALL": "%s:%d:%s" % (call, at, how)}, seal_s)
         except stage.Lost as fault:
             raise stage.Lost("%s number %d fails with %s: %s" % (call, at, how, fault)) from fault
     reached, late = True, False

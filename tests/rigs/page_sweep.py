@@ -1,19 +1,24 @@
 #!/usr/bin/python3
 """Damages every page of every file of a small node directory, one at a time, and looks what storage does with it.
 
-  page_sweep.py [--every K --part I] [--kinds flip,zero,short,eio]    each K-th page, from the I-th on
+  page_sweep.py [--every K --part I] [--kinds flip,zero,short,eio,full,half]    each K-th page, from the I-th on
 
   flip    one bit of the page, drawn by chance      short   the file ends in the middle of this page
   zero    the whole page is zeros                   eio     reads of this page fail, always (shim.c)
-Two directories are swept: of a node that was stopped well, and of one that was killed, with everything in its WALs.
+  full    four writes of this page fail: ENOSPC     half    they are written to its middle, then ENOSPC
+Two directories are swept for what lies there: of a node that was stopped well, and of one that was killed, with
+everything in its WALs. For what is written, each page is that of a node that goes on writing.
 
 Clean is: storage does not start, or ends, with a code that says why (112 the disk, 113 corruption); or it starts and
 does not vote; or it votes and holds all it promised. In each case what it serves is what was written, or refused:
-never a wrong byte. A full disk is swept by fail_nth.py. Ends with `N passed, N failed`.
+never a wrong byte. Whose writes fail ends with 112, or goes on as soon as there is room; begun anew without the fault it
+has lost nothing that it promised. Ends with `N passed, N failed`.
 """
 import argparse
+import concurrent.futures
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -22,11 +27,12 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+import fail_nth  # noqa: E402
 import powerdisk  # noqa: E402
 import stage  # noqa: E402
 
 PAGE, BATCHES, CHANGES = 4096, 12, 120
-KINDS = ("flip", "zero", "short", "eio")
+LYING, WRITTEN = ("flip", "zero", "short", "eio"), {"full": "ENOSPC", "half": "SHORT"}
 CODES = {100: "refused", 111: "refused", 112: "ended, the disk", 113: "ended, corruption"}
 IGNORED = ("-shm", "ballast", "lock")
 
@@ -90,7 +96,7 @@ def damage(path, at, kind, chance):
         elif kind == "short":
             file.truncate(at + chance.randrange(len(page)))
     if kind == "eio":
-        return {"LD_PRELOAD": os.path.join(powerdisk.RIGS, "shim.so"), "FAULT_PAGE": "/%s:%d" % (os.path.basename(path), at)}
+        return {"LD_PRELOAD": os.path.join(powerdisk.RIGS, "shim.so"), "FAULT_PAGE": "%s:%d" % (os.path.basename(path), at)}
     return {}
 
 
@@ -157,21 +163,61 @@ def sweep(base, killed, kinds, every, part, chance):
             one.close(failed)
 
 
+def pages_written(base, seed):
+    """(name as a pattern, offset) of every page that a life has written; what chance draws in a name is a star."""
+    one = fail_nth.prepare(base, seed)
+    try:
+        one.start_well()
+        one.live(fail_nth.BATCHES)
+        names = {(re.sub("-[0-9a-f]{16}", "-*", os.path.basename(path)), at) for path, at in pages_of(one.data)}
+        fail_nth.settle(one, fail_nth.SEAL_S)
+        return sorted(names | {(re.sub("-[0-9a-f]{16}", "-*", os.path.basename(path)), at) for path, at in pages_of(one.data)})
+    finally:
+        one.close(False)
+
+
+def sweep_writes(base, kinds, every, part, chance):
+    """A life for each page, some at a time: some of them do not write it."""
+    begin = time.monotonic()
+    pages = pages_written(base, chance.getrandbits(32))
+    some = [page for number, page in enumerate(pages) if number % every == part]
+    print("written: %d pages" % len(pages))
+    for kind in kinds:
+        counts = {}
+
+        def one(name, at, how=WRITTEN[kind]):
+            try:
+                return fail_nth.one_life(base, chance.getrandbits(32), {"FAULT_PAGE": "%s:%d:%s" % (name, at, how)},
+                                         fail_nth.SEAL_S)
+            except stage.Lost as fault:
+                raise stage.Lost("%s of page %d of %s: %s" % (kind, at // PAGE, name, fault)) from fault
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            for struck, code in pool.map(lambda page: one(*page), some):
+                verdict = "not written" if not struck else "went on" if code == 0 else CODES[code]
+                counts[verdict] = counts.get(verdict, 0) + 1
+        print("  %-6s %s; %.0f s" % (kind, ", ".join("%s %d" % pair for pair in sorted(counts.items())),
+                                     time.monotonic() - begin), flush=True)
+
+
 def main(argv):
     signal.signal(signal.SIGTERM, lambda *unused: sys.exit(1))
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--every", type=int, default=1)
     reader.add_argument("--part", type=int, default=0)
-    reader.add_argument("--kinds", default=",".join(KINDS))
+    reader.add_argument("--kinds", default=",".join((*LYING, *WRITTEN)))
     reader.add_argument("--seed", type=int, default=None)
     args = reader.parse_args(argv[1:])
     seed = args.seed if args.seed is not None else random.SystemRandom().getrandbits(32)
     base, passed, failed = os.environ.get("TEST_TMP", "/var/tmp"), 0, 0
     print("seed %d" % seed, flush=True)
-    for killed in (False, True):
+    kinds, part = args.kinds.split(","), args.part % args.every
+    lying, written = [kind for kind in kinds if kind in LYING], [kind for kind in kinds if kind in WRITTEN]
+    plan = [lambda chance, killed=killed: sweep(base, killed, lying, args.every, part, chance) for killed in (False, True) if lying]
+    if written:
+        plan.append(lambda chance: sweep_writes(base, written, args.every, part, chance))
+    for one in plan:
         try:
-            sweep(base, killed, args.kinds.split(","), args.every, args.part % args.every,
-                  random.Random(seed))
+            one(random.Random(seed))
             passed += 1
         except stage.Lost as fault:
             print("FAILED: %s" % fault, flush=True)

@@ -41,7 +41,7 @@ fail-alloc:
 	@$(MAKE) --no-print-directory -s VARIANT=rig build/rig/tests/rigs/allocs
 	@build/rig/tests/rigs/allocs $(or $(EVERY),1) 2>build/rig/allocs.log
 
-# make page-sweep [EVERY=k]   every page of every file of a small node: a flipped bit, zeros, cut off, EIO
+# make page-sweep [EVERY=k]   every page of every file of a small node: a flipped bit, zeros, cut off, EIO; ENOSPC, half written
 .PHONY: page-sweep
 page-sweep: rig-build
 	@$(call RIGS,rig) /usr/bin/python3 tests/rigs/page_sweep.py --every $(or $(EVERY),1) $(if $(SEED),--seed $(SEED))

@@ -5,13 +5,16 @@
  *                                truncate, read; HOW is EIO, ENOSPC, or SHORT: half of it is
  *                                written, and the next write fails with ENOSPC. With a + behind
  *                                HOW every later one fails too
- *   FAULT_PAGE=SUFFIX:AT         reads of the 4 KiB page at byte AT of files that end with SUFFIX
- *                                fail with EIO, always
+ *   FAULT_PAGE=NAME:AT[:HOW]     the 4 KiB page at byte AT of files whose name is like NAME (a
+ *                                pattern as in a shell) is bad: without HOW reads of it fail with
+ *                                EIO, always; ENOSPC: the first four writes of it fail so; SHORT:
+ *                                they are written to the middle of it, and then ENOSPC
  *   FAULT_NOTE=PATH              this file is made when the first fault has struck
  *
  * What is not below FAULT_DIR, and sockets and pipes, goes its way. */
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,27 +25,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FDS_MAX = 4096, NAME_MAX_BYTES = 256, PAGE_BYTES = 4096 };
+enum { FDS_MAX = 4096, NAME_MAX_BYTES = 256, PAGE_BYTES = 4096, BAD_WRITES = 4 };
 
 static struct {
     const char *directory, *note;
-    char call[16], how[16], suffix[NAME_MAX_BYTES];
+    char call[16], how[16], name[NAME_MAX_BYTES], page_how[16];
     long nth;
     uint64_t page_at;
     bool sticky;
 } plan;
 
 static atomic_long counted;
+static atomic_int bad_writes;
 static atomic_bool full;              /* after a SHORT: the next write fails */
 static _Atomic char watched[FDS_MAX]; /* 1: below the directory, 2: and has the bad page */
 
 static void read_page(const char *text)
 {
-    const char *colon = text != NULL ? strrchr(text, ':') : NULL;
-    if (colon == NULL || (size_t)(colon - text) >= sizeof plan.suffix)
-        return;
-    memcpy(plan.suffix, text, (size_t)(colon - text));
-    plan.page_at = strtoull(colon + 1, NULL, 10);
+    unsigned long long at;
+    if (text != NULL && sscanf(text, "%255[^:]:%llu:%15s", plan.name, &at, plan.page_how) >= 2)
+        plan.page_at = at;
 }
 
 __attribute__((constructor)) static void read_plan(void)
@@ -91,16 +93,16 @@ static bool fails(const char *call)
     return true;
 }
 
-static bool ends_with(const char *path, const char *suffix)
+static bool has_bad_page(const char *path)
 {
-    size_t size = strlen(path), tail = strlen(suffix);
-    return tail > 0 && size >= tail && strcmp(path + size - tail, suffix) == 0;
+    const char *slash = strrchr(path, '/');
+    return plan.name[0] != '\0' && fnmatch(plan.name, slash ? slash + 1 : path, 0) == 0;
 }
 
 static int note_fd(int fd, const char *path)
 {
     if (fd >= 0 && fd < FDS_MAX)
-        watched[fd] = !is_below(path) ? 0 : ends_with(path, plan.suffix) ? 2 : 1;
+        watched[fd] = !is_below(path) ? 0 : has_bad_page(path) ? 2 : 1;
     return fd;
 }
 
@@ -147,14 +149,37 @@ int close(int fd)
 
 /* ---- reading and writing --------------------------------------------------------------------- */
 
-/* How much of a write is let through: all, half, or nothing (-1, errno set). */
-static ssize_t admit(int fd, size_t size)
+/* Does a call touch the bad page, where that is bad for it? */
+static bool touches(int fd, uint64_t at, size_t size, bool writes)
+{
+    return watched[fd] == 2 && (plan.page_how[0] != '\0') == writes &&
+           at < plan.page_at + PAGE_BYTES && at + size > plan.page_at;
+}
+
+/* Written as far as to the middle of the bad page, which may be nothing. */
+static ssize_t admit_to_page(uint64_t at)
+{
+    uint64_t middle = plan.page_at + PAGE_BYTES / 2;
+    strike();
+    errno = ENOSPC;
+    if (strcmp(plan.page_how, "SHORT") != 0 || at >= middle)
+        return -1;
+    atomic_store(&full, true);
+    return (ssize_t)(middle - at);
+}
+
+/* How much of a write is let through: all, a part, or nothing (-1, errno set). */
+static ssize_t admit(int fd, size_t size, uint64_t at)
 {
     if (!is_watched(fd))
         return (ssize_t)size;
     if (atomic_exchange(&full, false)) {
         errno = ENOSPC;
         return -1;
+    }
+    if (touches(fd, at, size, true) && atomic_fetch_add(&bad_writes, 1) < BAD_WRITES) {
+        ssize_t part = admit_to_page(at);
+        return part < (ssize_t)size ? part : (ssize_t)size;
     }
     if (!fails("write"))
         return (ssize_t)size;
@@ -164,16 +189,22 @@ static ssize_t admit(int fd, size_t size)
     return (ssize_t)size / 2;
 }
 
+static uint64_t position_of(int fd)
+{
+    off_t at = (off_t)syscall(SYS_lseek, fd, 0, SEEK_CUR);
+    return at < 0 ? 0 : (uint64_t)at;
+}
+
 ssize_t write(int fd, const void *data, size_t size)
 {
-    ssize_t admitted = admit(fd, size);
+    ssize_t admitted = admit(fd, size, is_watched(fd) ? position_of(fd) : 0);
     return admitted < 0 ? -1 : syscall(SYS_write, fd, data, (size_t)admitted);
 }
 
 #define PWRITE(name)                                                                      \
     ssize_t name(int fd, const void *data, size_t size, off_t at)                         \
     {                                                                                     \
-        ssize_t admitted = admit(fd, size);                                               \
+        ssize_t admitted = admit(fd, size, (uint64_t)at);                                 \
         return admitted < 0 ? -1 : syscall(SYS_pwrite64, fd, data, (size_t)admitted, at); \
     }
 PWRITE(pwrite)
@@ -183,7 +214,7 @@ static bool cannot_read(int fd, uint64_t at, size_t size)
 {
     if (!is_watched(fd))
         return false;
-    if (watched[fd] == 2 && at < plan.page_at + PAGE_BYTES && at + size > plan.page_at) {
+    if (touches(fd, at, size, false)) {
         strike();
         errno = EIO;
         return true;
@@ -193,11 +224,8 @@ static bool cannot_read(int fd, uint64_t at, size_t size)
 
 ssize_t read(int fd, void *data, size_t size)
 {
-    if (is_watched(fd)) {
-        off_t at = (off_t)syscall(SYS_lseek, fd, 0, SEEK_CUR);
-        if (at >= 0 && cannot_read(fd, (uint64_t)at, size))
-            return -1;
-    }
+    if (is_watched(fd) && cannot_read(fd, position_of(fd), size))
+        return -1;
     return syscall(SYS_read, fd, data, size);
 }
 
