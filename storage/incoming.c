@@ -119,6 +119,14 @@ static enum err finish_part(struct incoming *incoming)
     return ERR_NONE;
 }
 
+/* A whole file that is written at its end is a wall before every sync on that disk, those of the
+ * log and of other nodes too. Only a hint: what counts is the sync of the file. */
+static void begin_to_write(const struct incoming *incoming, size_t size)
+{
+    (void)sync_file_range(incoming->fd, (off_t)incoming->file_at, (off_t)size,
+                          SYNC_FILE_RANGE_WRITE);
+}
+
 /* What belongs into the file in work. Files of no bytes cannot be: each holds a database. */
 static enum err append_to_file(struct incoming *incoming, struct span *rest)
 {
@@ -131,6 +139,7 @@ static enum err append_to_file(struct incoming *incoming, struct span *rest)
     ssize_t done = pwrite(incoming->fd, data.data, data.size, (off_t)incoming->file_at);
     if (done != (ssize_t)data.size)
         return refused("slice_not_written", file->name);
+    begin_to_write(incoming, data.size);
     hash_add(&incoming->hash, data);
     incoming->file_at += data.size;
     incoming->offset += data.size;
