@@ -3,10 +3,17 @@
 #include <assert.h>
 
 /* A slot holds the place in the ring + 1, and above it bits of the print that its own number does
- * not show: nearly every slot of another print is told by them, without a look at the ring. A table
- * that passes ROWS_SMALL takes its last size at once: to grow is a pause of all writes, and memory
- * that nobody has touched costs nothing. */
-enum { ROWS_MIN = 1024, ROWS_SMALL = 4096, ROWS_MAX = 1 << 21, PLACE_BITS = 22, EARLY_ROWS = 8 };
+ * not show: nearly every slot of another print is told by them, without a look at the ring. To grow
+ * is a pause of all writes, so it is done in few steps: what nobody has touched of the ring costs
+ * nothing, but slots are touched everywhere, and the last step brings 16 MiB of them. */
+enum {
+    ROWS_MIN = 1024,
+    ROWS_SMALL = 4096,
+    ROWS_MIDDLE = 1 << 19,
+    ROWS_MAX = 1 << 21,
+    PLACE_BITS = 22,
+    EARLY_ROWS = 8
+};
 
 _Static_assert((int)OUTCOMES_MAX < (int)ROWS_MAX,
                "a place fits into its bits, with one row to be dropped");
@@ -50,7 +57,7 @@ static void grow_to(struct outcomes *outcomes, uint32_t size)
 static uint32_t next_size(uint32_t size)
 {
     assert(size < ROWS_MAX);
-    return size < ROWS_SMALL ? size * 2 : ROWS_MAX;
+    return size < ROWS_SMALL ? size * 2 : size < ROWS_MIDDLE ? ROWS_MIDDLE : ROWS_MAX;
 }
 
 /* Frees a slot and moves back what was displaced by it, so that no probe ends early. */

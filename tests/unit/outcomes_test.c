@@ -58,7 +58,7 @@ static void room_that_was_made_before_loses_nothing(void **state)
     assert_true(has(&outcomes, 4096 % 700, 4096));
     outcomes_expect(&outcomes, 10);         /* never less than there is */
     outcomes_expect(&outcomes, UINT64_MAX); /* nor more than the window */
-    assert_int_equal(outcomes.ring_size, 1 << 21);
+    assert_int_equal(outcomes.ring_size, 1 << 19);
     assert_int_equal(outcomes_count(&outcomes), 4096);
     for (uint64_t i = 2; i <= 4096; i++)
         assert_true(has(&outcomes, i % 700, i));
