@@ -1,6 +1,7 @@
 /* confirm.c - asks consensus for read indexes: one ask at a time, shared by all reads that came
  * before it was sent. The ticket of an ask is never used twice, also not by another life of this
- * process, so an answer can never be taken for one to a later ask. */
+ * process, so an answer can never be taken for one to a later ask. The last answer serves reads
+ * that may be a little old: it was true when it was asked for, whatever clocks say elsewhere. */
 #include "api/shell.h"
 
 #include "common/clock.h"
@@ -52,6 +53,7 @@ void confirm_flush(struct api *api)
         return;
     confirm->ticket++;
     confirm->running = true;
+    confirm->asked_ms = now;
     send_ask(api);
 }
 
@@ -64,6 +66,11 @@ enum err confirm_told(void *owner, uint32_t neighbour, const struct message *mes
         return ERR_NONE;
     confirm->running = false;
     confirm->due_ms = is->error.size > 0 ? api->base.loop.now_ms + PAUSE_MS : 0;
+    if (is->error.size == 0) {
+        confirm->known = true;
+        confirm->known_index = is->index;
+        confirm->known_ms = confirm->asked_ms;
+    }
     for (uint32_t i = 0; i < api->waits.high; i++) {
         struct wait *wait = api->waits.slots[i];
         if (!is_open(wait) || wait->index_ticket != is->ticket)
@@ -77,4 +84,12 @@ enum err confirm_told(void *owner, uint32_t neighbour, const struct message *mes
 bool confirm_is_done(const struct api *api, const struct wait *wait)
 {
     return wait->index_known && api->standing.applied_index >= wait->read_index;
+}
+
+bool confirm_is_needed(const struct api *api, const struct request_read *ask)
+{
+    const struct confirm *confirm = &api->confirm;
+    bool recent = confirm->known && api->base.loop.now_ms - confirm->known_ms <= ask->max_lag_ms &&
+                  api->standing.applied_index >= confirm->known_index;
+    return ask->linearizable && !(ask->max_lag_ms > 0 && recent);
 }

@@ -43,7 +43,8 @@ static void begin(struct api *api, const struct door_route *route, uint64_t requ
         return;
     }
     wait->poll_until_ms = ask->block_ms > 0 ? now_ms(api) + ask->block_ms : 0;
-    wait->wants_index = ask->linearizable || ask->wait_for > api->standing.last_id;
+    wait->ask.linearizable = confirm_is_needed(api, ask);
+    wait->wants_index = wait->ask.linearizable || ask->wait_for > api->standing.last_id;
     if (!wait->wants_index) {
         reads_ask(api, wait);
         return;
@@ -95,7 +96,7 @@ void reads_head(struct api *api, const struct door_route *route, const struct me
     struct refusal refusal = request_head(&api->standing, &message->head, &ask);
     if (refusal.err != ERR_NONE)
         api_refuse(api, route, message->request, refusal.err, refusal.detail);
-    else if (!ask.linearizable && ask.wait_for <= api->standing.last_id)
+    else if (!confirm_is_needed(api, &ask) && ask.wait_for <= api->standing.last_id)
         answer_head_now(api, route, message->request);
     else
         begin(api, route, message->request, MESSAGE_HEAD, &ask);

@@ -72,12 +72,17 @@ struct refusal request_readable(const struct standing *standing)
     return ALLOWED;
 }
 
-static struct refusal take_consistency(struct span text, struct request_read *out)
+static struct refusal take_consistency(struct span text, uint64_t max_lag_ms,
+                                       struct request_read *out)
 {
-    out->linearizable = span_is(text, "linearizable");
-    if (text.size == 0 || span_is(text, "local") || out->linearizable)
-        return ALLOWED;
-    return REFUSED(ERR_BAD_REQUEST, "consistency: local or linearizable");
+    bool bounded = span_is(text, "bounded");
+    out->linearizable = bounded || span_is(text, "linearizable");
+    out->max_lag_ms = max_lag_ms;
+    if (text.size > 0 && !out->linearizable && !span_is(text, "local"))
+        return REFUSED(ERR_BAD_REQUEST, "consistency: local, bounded or linearizable");
+    if (bounded != (max_lag_ms > 0) || max_lag_ms > REQUEST_LAG_MS_MAX)
+        return REFUSED(ERR_BAD_REQUEST, "max_lag_ms: 1 to 3600000, with consistency bounded only");
+    return ALLOWED;
 }
 
 /* A cursor of this log, and the position it names. */
@@ -178,7 +183,7 @@ struct refusal request_list(const struct standing *standing, const struct messag
     take_range(list, out);
     refusal = take_filter(list, out);
     if (refusal.err == ERR_NONE)
-        refusal = take_consistency(list->consistency, out);
+        refusal = take_consistency(list->consistency, list->max_lag_ms, out);
     if (refusal.err == ERR_NONE)
         refusal = list_start(standing, list, out);
     out->wait_for = list->min_id > out->read.since ? list->min_id : out->read.since;
@@ -199,7 +204,7 @@ struct refusal request_get(const struct standing *standing, const struct message
     else
         out->read = (struct message_read){
             .since = get->id - 1, .limit = 1, .bytes = REQUEST_BYTES_MAX, .exact = true};
-    return take_consistency(get->consistency, out);
+    return take_consistency(get->consistency, get->max_lag_ms, out);
 }
 
 struct refusal request_estimate(const struct standing *standing,
@@ -215,6 +220,7 @@ struct refusal request_estimate(const struct standing *standing,
         .until_time = estimate->until_time,
         .min_id = estimate->min_id,
         .consistency = estimate->consistency,
+        .max_lag_ms = estimate->max_lag_ms,
     };
     struct refusal refusal = request_list(standing, &list, out);
     if (refusal.err == ERR_NONE) {
@@ -237,7 +243,7 @@ struct refusal request_scan(const struct standing *standing, const struct messag
     *out = (struct request_read){.wait_for = scan->min_id, .by_key = true};
     out->keys = (struct message_scan_keys){
         .after = scan->after, .prefix = scan->prefix, .limit = scan->limit, .bytes = scan->bytes};
-    return take_consistency(scan->consistency, out);
+    return take_consistency(scan->consistency, scan->max_lag_ms, out);
 }
 
 struct refusal request_head(const struct standing *standing, const struct message_head *head,
@@ -246,7 +252,7 @@ struct refusal request_head(const struct standing *standing, const struct messag
     *out = (struct request_read){.wait_for = head->min_id};
     if (!standing->storage_up)
         return REFUSED(ERR_NOT_READY, "storage is starting");
-    return take_consistency(head->consistency, out);
+    return take_consistency(head->consistency, head->max_lag_ms, out);
 }
 
 size_t request_cursor(const struct standing *standing, uint64_t id, const uint8_t hash[HASH_SIZE],

@@ -49,6 +49,8 @@ static inline bool request_knows_history(const struct standing *standing)
     return standing->log_history == 0 || standing->log_history == standing->history;
 }
 
+enum { REQUEST_LAG_MS_MAX = 3600000 };
+
 /* Why an ask is refused; detail is constant text or NULL. */
 struct refusal {
     enum err err;
@@ -66,9 +68,10 @@ struct request_read {
     uint8_t since_hash[HASH_SIZE];
     bool has_since_hash;
     uint64_t wait_for, block_ms;
-    bool linearizable; /* all that was acknowledged before the ask must be applied here first */
-    bool by_key;       /* `keys` in place of `read` */
-    bool weighs;       /* `read` says which changes are only counted; `exact` */
+    bool linearizable;   /* all that was acknowledged before the ask must be applied here first */
+    uint64_t max_lag_ms; /* with it: but for what was acknowledged in the last so many ms; 0: all */
+    bool by_key;         /* `keys` in place of `read` */
+    bool weighs;         /* `read` says which changes are only counted; `exact` */
     bool exact;
     struct message_scan_keys keys;
     bool now; /* since: the head of the moment it is read */

@@ -35,6 +35,9 @@ struct backup {
 struct confirm {
     uint64_t ticket, due_ms; /* due: asked again, or not asked before */
     bool running;
+    uint64_t asked_ms; /* when the one under way was sent first */
+    bool known;        /* the last answer: what was committed at `known_ms` ends at `known_index` */
+    uint64_t known_index, known_ms;
 };
 
 /* Somebody waits until the membership is as wished (members.c). */
@@ -172,6 +175,9 @@ void confirm_open(struct api *api);
 void confirm_flush(struct api *api); /* once per turn, if something waits */
 void confirm_again(struct api *api); /* the leader, the link to it, or consensus changed */
 enum err confirm_told(void *owner, uint32_t neighbour, const struct message *message);
+/* Must a majority be asked before this read is answered? Not if it was so lately that the answer is
+ * as new as the read wants it. */
+bool confirm_is_needed(const struct api *api, const struct request_read *ask);
 /* What a majority confirmed after the ask came is applied here. */
 bool confirm_is_done(const struct api *api, const struct wait *wait);
 

@@ -49,6 +49,7 @@ struct ca_options {
     uint32_t patience_ms; /* without an answer, ask another node after this; 0: 1500 */
     uint32_t outstanding; /* asks under way at most; 0: 4096 */
     bool linearizable;    /* reads show all that anybody was told to be written before the call */
+    uint32_t max_lag_ms;  /* with it: but for the last so many ms, at most 3600000; 0: all */
     bool spread;          /* pipelined writes go round over all endpoints, not to one */
     const char *server_key, *public_key, *secret_key; /* CURVE, Z85; all or none */
     void (*log)(void *owner, const char *line);       /* what an operator may want to read */

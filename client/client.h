@@ -103,7 +103,7 @@ enum ca_code client_wait_for(struct ca *ca, struct ask *ask,
                              enum err (*take)(void *into, const struct message *answer),
                              void *into);
 /* The parts of a query that more than one verb sends. */
-struct span client_consistency(const struct ca *ca);
+struct span client_consistency(const struct ca *ca, uint64_t *max_lag_ms);
 bool client_query_fits(const struct ca_query *query);
 void client_fill_tags(struct texts *texts, const char *const *tags, uint32_t count);
 struct span client_text(const char *text); /* NULL: empty */

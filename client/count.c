@@ -24,7 +24,7 @@ static enum ca_code ask_one(struct ca *ca, const struct ca_query *query, bool ex
     estimate->until_time = query->until_time;
     estimate->exact = exact;
     estimate->min_id = ca->seen;
-    estimate->consistency = client_consistency(ca);
+    estimate->consistency = client_consistency(ca, &estimate->max_lag_ms);
     return client_wait_for(ca, ask, take_estimate, is);
 }
 

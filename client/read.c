@@ -92,9 +92,12 @@ struct span client_text(const char *text)
     return text != NULL ? SPAN_TEXT(text) : (struct span){0};
 }
 
-struct span client_consistency(const struct ca *ca)
+struct span client_consistency(const struct ca *ca, uint64_t *max_lag_ms)
 {
-    return ca->options.linearizable ? SPAN_TEXT("linearizable") : (struct span){0};
+    *max_lag_ms = ca->options.linearizable ? ca->options.max_lag_ms : 0;
+    if (!ca->options.linearizable)
+        return (struct span){0};
+    return *max_lag_ms > 0 ? SPAN_TEXT("bounded") : SPAN_TEXT("linearizable");
 }
 
 static enum err take_get(void *into, const struct message *answer)
@@ -110,7 +113,7 @@ enum ca_code ca_get(struct ca *ca, uint64_t id, struct ca_page **page)
         return client_no_memory(ca);
     ask->message.get.id = id;
     ask->message.get.min_id = ca->seen;
-    ask->message.get.consistency = client_consistency(ca);
+    ask->message.get.consistency = client_consistency(ca, &ask->message.get.max_lag_ms);
     return client_wait_for(ca, ask, take_get, page);
 }
 
@@ -129,7 +132,7 @@ enum ca_code ca_get_key(struct ca *ca, const char *key, struct ca_page **page)
         return client_no_memory(ca);
     ask->message.get.key = SPAN_TEXT(key);
     ask->message.get.min_id = ca->seen;
-    ask->message.get.consistency = client_consistency(ca);
+    ask->message.get.consistency = client_consistency(ca, &ask->message.get.max_lag_ms);
     return client_wait_for(ca, ask, take_get, page);
 }
 
@@ -154,7 +157,7 @@ enum ca_code ca_scan(struct ca *ca, const struct ca_scan *scan, struct ca_page *
     ask->message.scan.limit = scan->limit;
     ask->message.scan.bytes = scan->bytes;
     ask->message.scan.min_id = ca->seen;
-    ask->message.scan.consistency = client_consistency(ca);
+    ask->message.scan.consistency = client_consistency(ca, &ask->message.scan.max_lag_ms);
     return client_wait_for(ca, ask, take_scan, page);
 }
 
@@ -220,7 +223,7 @@ enum ca_code ca_list(struct ca *ca, const struct ca_query *query, struct ca_page
         return client_no_memory(ca);
     fill_list(&ask->message.list, query);
     ask->message.list.min_id = ca->seen;
-    ask->message.list.consistency = client_consistency(ca);
+    ask->message.list.consistency = client_consistency(ca, &ask->message.list.max_lag_ms);
     ask->patience_ms = ca->options.patience_ms + query->block_ms;
     enum ca_code code = client_wait_for(ca, ask, take_list, page);
     uint32_t count = *page != NULL ? ca_page_count(*page) : 0;
@@ -246,7 +249,7 @@ enum ca_code ca_head(struct ca *ca, struct ca_head *head)
     if (ask == NULL)
         return client_no_memory(ca);
     ask->message.head.min_id = ca->seen;
-    ask->message.head.consistency = client_consistency(ca);
+    ask->message.head.consistency = client_consistency(ca, &ask->message.head.max_lag_ms);
     return client_wait_for(ca, ask, take_head, head);
 }
 

@@ -65,6 +65,8 @@ static const struct flag flags[] = {
     {"--now", NULL, FLAG_YES, AT(now), 0, NULL, "list, follow: from the head of this moment"},
     {"--linearizable", NULL, FLAG_YES, AT(linearizable), 0, NULL,
      "get, list, count, head: what was acknowledged anywhere before is shown, or it fails"},
+    {"--max-lag", NULL, FLAG_NUMBER, AT(max_lag_ms), 0, "MS",
+     "the same, but for what was acknowledged in the last so many ms"},
     {"--limit", NULL, FLAG_NUMBER, AT(limit), 0, "N",
      "list: changes of a page; default 100, at most 10000"},
     {"--block", NULL, FLAG_NUMBER, AT(block_ms), 0, "MS",
@@ -268,7 +270,8 @@ enum ca_code args_open(const struct args *args, const struct ca_options *more, s
     struct ca_options options = more != NULL ? *more : (struct ca_options){0};
     options.timeout_ms = args->timeout_ms < UINT32_MAX ? (uint32_t)args->timeout_ms : UINT32_MAX;
     options.log = args->verbose ? say : NULL;
-    options.linearizable = args->linearizable;
+    options.linearizable = args->linearizable || args->max_lag_ms > 0;
+    options.max_lag_ms = args->max_lag_ms < UINT32_MAX ? (uint32_t)args->max_lag_ms : UINT32_MAX;
     options.server_key = args->server_key;
     options.public_key = args->public_key;
     if (args->secret_key != NULL) {

@@ -35,7 +35,7 @@ struct args {
     const char *server_key, *public_key, *secret_key;
     const char *prefix, *after, *format;
     const char *since_time, *until_time, *at_time, *for_time;
-    uint64_t until, last, bytes, from;
+    uint64_t until, last, bytes, from, max_lag_ms;
     uint64_t timeout_ms, type, since, limit, block_ms, count, id;
     uint64_t outstanding, size, tag_per_put, seconds, warm, rate, connections, distinct_tags;
     bool has_since, has_count, has_tags, has_warm, lines, now, all, help, verbose, linearizable;

@@ -107,6 +107,13 @@ def check_command(endpoint, last):
         check(done.returncode == code and done.stderr != "", "count %s: %r" % (words, done))
 
 
+def check_cli_lag(endpoint, last):
+    for lag, code in (("500", 0), ("3600001", 1)):
+        done = subprocess.run([os.path.join(tool.BIN, "changeagent"), "head", "--max-lag", lag, "-o", "json", "--endpoints", endpoint],
+                              capture_output=True, text=True, check=False, timeout=30)
+        check(done.returncode == code and (code or json.loads(done.stdout)["id"] == last), "--max-lag %s: %r" % (lag, done))
+
+
 def test_every_form_of_read_is_linearizable_at_the_other_nodes(house):
     cluster = house.cluster()
     wait_leader(cluster.nodes)
@@ -134,11 +141,23 @@ def test_every_form_of_read_is_linearizable_at_the_other_nodes(house):
     endpoint = cluster.nodes[0].places()["api"]
     wrong = ask(endpoint, "head", consistency="sometimes")
     check(wrong["error"] == "E_BAD_REQUEST" and "linearizable" in wrong["detail"], "%r" % wrong)
+    wrong = ask(endpoint, "head", consistency=LINEAR, max_lag_ms=5)
+    check(wrong["error"] == "E_BAD_REQUEST" and "max_lag_ms" in wrong["detail"], "%r" % wrong)
+    check_cli_lag(endpoint, done["id"])
     check_command(endpoint, done["id"])
     begin = time.monotonic()
     ahead = ask(endpoint, "list", since=done["id"] + 1)
     check(ahead["error"] == "E_AHEAD", "%r" % ahead)
     check(time.monotonic() - begin < 1, "a position that nobody can have seen was waited for")
+
+
+def check_bounded(alone, behind):
+    """Cut off, it shows what a majority confirmed a while ago to who may be so late, and nothing to who may not."""
+    endpoint = alone.places()["api"]
+    late = ask(endpoint, "head", 5, consistency="bounded", max_lag_ms=600000)
+    check(late is not None and late["verb"] == "head_is" and 0 < late["id"] < behind, "within its lag: %r" % late)
+    answer = ask(endpoint, "head", 5, consistency="bounded", max_lag_ms=1)
+    check(answer is not None and answer.get("error") == "E_NO_QUORUM", "later than its lag: %r" % answer)
 
 
 def test_an_old_leader_cut_off_answers_no_linearizable_read(house):
@@ -159,6 +178,7 @@ def test_an_old_leader_cut_off_answers_no_linearizable_read(house):
     answer = ask(leader.places()["api"], "head", 5, consistency=LINEAR)
     check(answer is not None and answer["verb"] == "failed" and answer["retryable"], "%r" % answer)
     check(answer["error"] == "E_NO_QUORUM", "%r" % answer)
+    check_bounded(leader, behind)
     alone = [row for row in readers[cluster.nodes.index(leader)].rows if row["asked"] > cut]
     check(not alone, "a leader that was cut off answered: %s" % alone[:3])
     check(ask_until(new.places()["api"], "head", "head_is", consistency=LINEAR)["id"] >= behind, "head is old")

@@ -91,6 +91,37 @@ TEST(a_list_starts_at_a_number_a_cursor_or_now)
     CHECK(request_list(&standing, &list, &out).err == ERR_NONE && out.read.before == 4);
 }
 
+TEST(how_old_an_answer_may_be_goes_with_bounded_alone)
+{
+    static const struct {
+        const char *consistency;
+        uint64_t max_lag_ms;
+        enum err err;
+    } rows[] = {
+        {"", 0, ERR_NONE},
+        {"local", 0, ERR_NONE},
+        {"linearizable", 0, ERR_NONE},
+        {"bounded", 1, ERR_NONE},
+        {"bounded", 3600000, ERR_NONE},
+        {"bounded", 0, ERR_BAD_REQUEST},
+        {"bounded", 3600001, ERR_BAD_REQUEST},
+        {"linearizable", 1, ERR_BAD_REQUEST},
+        {"local", 1, ERR_BAD_REQUEST},
+        {"", 1, ERR_BAD_REQUEST},
+        {"Bounded", 1, ERR_BAD_REQUEST},
+    };
+    struct standing standing = good();
+    struct request_read out;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct message_head head = {.consistency = SPAN_TEXT(rows[i].consistency),
+                                    .max_lag_ms = rows[i].max_lag_ms};
+        CHECK(request_head(&standing, &head, &out).err == rows[i].err);
+    }
+    struct message_get get = {.id = 1, .consistency = SPAN_TEXT("bounded"), .max_lag_ms = 7};
+    CHECK(request_get(&standing, &get, &out).err == ERR_NONE);
+    CHECK(out.linearizable && out.max_lag_ms == 7);
+}
+
 TEST(an_estimate_is_checked_like_a_list)
 {
     struct standing standing = good();
@@ -238,7 +269,8 @@ TEST(a_holder_is_checked_before_the_log)
 
 TEST_MAIN(T(limits_and_settings_are_those_of_the_cluster), T(a_holder_is_checked_before_the_log),
           T(a_put_becomes_a_record_and_is_given_a_born), T(a_put_is_refused_by_name),
-          T(a_list_starts_at_a_number_a_cursor_or_now), T(an_estimate_is_checked_like_a_list),
-          T(a_cursor_of_another_log_is_refused), T(limits_of_a_list_are_named),
-          T(writes_stand_in_order_and_are_found_by_their_txid),
+          T(a_list_starts_at_a_number_a_cursor_or_now),
+          T(how_old_an_answer_may_be_goes_with_bounded_alone),
+          T(an_estimate_is_checked_like_a_list), T(a_cursor_of_another_log_is_refused),
+          T(limits_of_a_list_are_named), T(writes_stand_in_order_and_are_found_by_their_txid),
           T(a_write_expires_after_its_time_and_too_many_are_refused))
