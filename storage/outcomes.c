@@ -2,30 +2,25 @@
 
 #include <assert.h>
 
-/* A slot holds the place in the ring + 1, and above it bits of the print that its own number does
- * not show: nearly every slot of another print is told by them, without a look at the ring. To grow
- * is a pause of all writes, so it is done in few steps: what nobody has touched of the ring costs
- * nothing, but slots are touched everywhere, and the last step brings 16 MiB of them. */
-enum {
-    ROWS_MIN = 1024,
-    ROWS_SMALL = 4096,
-    ROWS_MIDDLE = 1 << 19,
-    ROWS_MAX = 1 << 21,
-    PLACE_BITS = 22,
-    EARLY_ROWS = 8
-};
+/* A slot holds the place in the ring + 1, and in the bits above it some of the print that its own
+ * number does not show: nearly every slot of another print is told by them, without a look at the
+ * ring. To grow is a pause of all writes, so it is done in few steps: what nobody has touched of
+ * the ring costs nothing, but slots are touched everywhere, and the window brings 16 MiB of them.
+ * Beyond it only who lets nothing expire goes on, by doubling. */
+enum { ROWS_MIN = 1024, ROWS_SMALL = 4096, ROWS_MIDDLE = 1 << 19, EARLY_ROWS = 8 };
 
-_Static_assert((int)OUTCOMES_MAX < (int)ROWS_MAX,
-               "a place fits into its bits, with one row to be dropped");
+#define ROWS_WINDOW (UINT32_C(1) << 21) /* with room for the one row that is dropped next */
 
-static uint32_t slot_value(uint64_t print, uint32_t position)
+_Static_assert(OUTCOMES_MAX < ROWS_WINDOW, "the window fits");
+
+static uint32_t slot_value(const struct outcomes *outcomes, uint64_t print, uint32_t position)
 {
-    return (uint32_t)(print >> 32) << PLACE_BITS | (position + 1);
+    return (uint32_t)(print >> 32) << outcomes->place_bits | (position + 1);
 }
 
-static uint32_t place_of(uint32_t value)
+static uint32_t place_of(const struct outcomes *outcomes, uint32_t value)
 {
-    return (value & ((1u << PLACE_BITS) - 1)) - 1;
+    return (value & ((1u << outcomes->place_bits) - 1)) - 1;
 }
 
 static void place(struct outcomes *outcomes, uint32_t position)
@@ -35,7 +30,7 @@ static void place(struct outcomes *outcomes, uint32_t position)
     uint32_t slot = (uint32_t)print & mask;
     while (outcomes->slots[slot] != 0)
         slot = (slot + 1) & mask;
-    outcomes->slots[slot] = slot_value(print, position);
+    outcomes->slots[slot] = slot_value(outcomes, print, position);
 }
 
 /* Positions change, so every slot is set anew. */
@@ -49,6 +44,7 @@ static void grow_to(struct outcomes *outcomes, uint32_t size)
     outcomes->ring = ring;
     outcomes->ring_size = size;
     outcomes->slot_count = size * 2;
+    outcomes->place_bits = (uint32_t)__builtin_ctz(outcomes->slot_count);
     outcomes->slots = bytes_zeroed(outcomes->slot_count, sizeof *outcomes->slots);
     for (uint64_t row = outcomes->first; row < outcomes->end; row++)
         place(outcomes, (uint32_t)(row & (size - 1)));
@@ -56,8 +52,10 @@ static void grow_to(struct outcomes *outcomes, uint32_t size)
 
 static uint32_t next_size(uint32_t size)
 {
-    assert(size < ROWS_MAX);
-    return size < ROWS_SMALL ? size * 2 : size < ROWS_MIDDLE ? ROWS_MIDDLE : ROWS_MAX;
+    assert(size < UINT32_C(1) << 30);
+    if (size >= ROWS_SMALL && size < ROWS_MIDDLE)
+        return ROWS_MIDDLE;
+    return size >= ROWS_MIDDLE && size < ROWS_WINDOW ? ROWS_WINDOW : size * 2;
 }
 
 /* Frees a slot and moves back what was displaced by it, so that no probe ends early. */
@@ -65,7 +63,8 @@ static void free_slot(struct outcomes *outcomes, uint32_t hole)
 {
     uint32_t mask = outcomes->slot_count - 1;
     for (uint32_t slot = (hole + 1) & mask; outcomes->slots[slot] != 0; slot = (slot + 1) & mask) {
-        uint32_t home = (uint32_t)outcomes->ring[place_of(outcomes->slots[slot])].print & mask;
+        uint32_t home =
+            (uint32_t)outcomes->ring[place_of(outcomes, outcomes->slots[slot])].print & mask;
         if (((slot - home) & mask) >= ((slot - hole) & mask)) {
             outcomes->slots[hole] = outcomes->slots[slot];
             hole = slot;
@@ -92,7 +91,7 @@ static void drop_first(struct outcomes *outcomes)
     uint32_t position = (uint32_t)(outcomes->first & (outcomes->ring_size - 1));
     uint64_t print = outcomes->ring[position].print;
     uint32_t slot = (uint32_t)print & mask;
-    while (outcomes->slots[slot] != slot_value(print, position))
+    while (outcomes->slots[slot] != slot_value(outcomes, print, position))
         slot = (slot + 1) & mask;
     free_slot(outcomes, slot);
     outcomes->first++;
@@ -163,14 +162,15 @@ bool outcomes_next(const struct outcomes *outcomes, uint64_t print, uint32_t *cu
 {
     if (outcomes->slot_count == 0)
         return false;
-    uint32_t mask = outcomes->slot_count - 1, bits = slot_value(print, 0) >> PLACE_BITS;
+    uint32_t mask = outcomes->slot_count - 1, bits = outcomes->place_bits;
+    uint32_t wanted = slot_value(outcomes, print, 0) >> bits;
     for (;; ++*cursor) {
         uint32_t value = outcomes->slots[((uint32_t)print + *cursor) & mask];
         if (value == 0)
             return false;
-        if (value >> PLACE_BITS != bits)
+        if (value >> bits != wanted)
             continue;
-        const struct outcome_key *row = &outcomes->ring[place_of(value)];
+        const struct outcome_key *row = &outcomes->ring[place_of(outcomes, value)];
         if (row->print == print) {
             *index = row->index;
             ++*cursor;

@@ -25,7 +25,8 @@ struct outcomes {
     uint32_t ring_size;  /* a power of two */
     uint64_t first, end; /* sequence numbers of the oldest row and behind the newest */
     uint32_t *slots;     /* place in the ring, and bits of the print; 0 is free */
-    uint32_t slot_count;
+    uint32_t slot_count; /* twice the ring */
+    uint32_t place_bits; /* of a slot; those above are of the print */
 };
 
 void outcomes_open(struct outcomes *outcomes, const uint8_t key[HASH_KEY_SIZE]);

@@ -39,6 +39,7 @@ static void a_table_keeps_the_window_and_nothing_else(void **state)
         for (uint64_t back = 0; back < 1500; back++)
             assert_true(has(&outcomes, (i - back) % 700, i - back));
         assert_false(has(&outcomes, (i - 1500) % 700, i - 1500));
+        assert_false(has(&outcomes, i % 700 | UINT64_C(1) << 60, i)); /* alike but for its top */
     }
     outcomes_close(&outcomes);
 }
@@ -62,6 +63,26 @@ static void room_that_was_made_before_loses_nothing(void **state)
     assert_int_equal(outcomes_count(&outcomes), 4096);
     for (uint64_t i = 2; i <= 4096; i++)
         assert_true(has(&outcomes, i % 700, i));
+    outcomes_close(&outcomes);
+}
+
+/* Who tells a log anew without its state keeps every print: more than the window holds. */
+static void a_table_that_nothing_leaves_grows_on(void **state)
+{
+    enum { ROWS = 4300000 };
+    struct outcomes outcomes = {0};
+    outcomes_open(&outcomes, (const uint8_t[16]){1});
+    for (uint64_t i = 1; i <= ROWS; i++)
+        outcomes_add(&outcomes, i * 0x9e3779b97f4a7c15u, i, i);
+    assert_int_equal(outcomes_count(&outcomes), ROWS);
+    for (uint64_t i = 1; i <= ROWS; i += 1009)
+        assert_true(has(&outcomes, i * 0x9e3779b97f4a7c15u, i));
+    assert_false(has(&outcomes, UINT64_C(ROWS + 1) * 0x9e3779b97f4a7c15u, ROWS + 1));
+    outcomes.max = ROWS;
+    assert_int_equal(outcomes_expire(&outcomes, ROWS / 2, ROWS), ROWS / 2);
+    assert_int_equal(outcomes_count(&outcomes), ROWS / 2 + 1);
+    for (uint64_t i = 1; i <= ROWS; i += 1009)
+        assert_int_equal(has(&outcomes, i * 0x9e3779b97f4a7c15u, i), i >= ROWS / 2);
     outcomes_close(&outcomes);
 }
 
@@ -177,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_keeps_the_window_and_nothing_else),
         cmocka_unit_test(room_that_was_made_before_loses_nothing),
+        cmocka_unit_test(a_table_that_nothing_leaves_grows_on),
         cmocka_unit_test(the_floor_never_falls),
         cmocka_unit_test(an_overlay_forgets_what_is_written),
         cmocka_unit_test(only_a_vouched_and_stored_entry_is_a_target),
