@@ -163,15 +163,20 @@ def sweep(base, killed, kinds, every, part, chance):
             one.close(failed)
 
 
+def pages_by_name(data):
+    """(name as a pattern, offset) of every page that is there; what chance draws in a name is a star."""
+    return {(re.sub("-[0-9a-f]{16}", "-*", os.path.basename(path)), at) for path, at in pages_of(data)}
+
+
 def pages_written(base, seed):
-    """(name as a pattern, offset) of every page that a life has written; what chance draws in a name is a star."""
+    """Those of a life, before a full file is sealed and after."""
     one = fail_nth.prepare(base, seed)
     try:
         one.start_well()
         one.live(fail_nth.BATCHES)
-        names = {(re.sub("-[0-9a-f]{16}", "-*", os.path.basename(path)), at) for path, at in pages_of(one.data)}
+        pages = pages_by_name(one.data)
         fail_nth.settle(one, fail_nth.SEAL_S)
-        return sorted(names | {(re.sub("-[0-9a-f]{16}", "-*", os.path.basename(path)), at) for path, at in pages_of(one.data)})
+        return sorted(pages | pages_by_name(one.data))
     finally:
         one.close(False)
 

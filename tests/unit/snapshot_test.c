@@ -4,6 +4,8 @@
 #include "storage/late.h"
 #include "storage/snapshot.h"
 
+#include <fcntl.h>
+
 static struct kit_snapshot *made; /* two sealed segments and one that is written */
 
 /* What a node has after the install: the log up to the snapshot, the state, an index. */
@@ -36,6 +38,26 @@ TEST(a_snapshot_becomes_the_data_of_an_empty_node)
     CHECK(access(kit_path(&kit, "log"), F_OK) != 0); /* the old generation is gone */
     CHECK(access(kit_path(&kit, "incoming"), F_OK) != 0);
     expect_installed(kit.dir, made);
+    kit_drop(&kit);
+}
+
+static uint64_t begun; /* bytes that the kernel was told to write soon */
+
+/* In place of that of libc. */
+int sync_file_range(int fd, off64_t at, off64_t size, unsigned flags)
+{
+    CHECK(fd > 0 && at >= 0 && flags == SYNC_FILE_RANGE_WRITE);
+    begun += (uint64_t)size;
+    return 0;
+}
+
+TEST(what_comes_is_written_as_it_comes)
+{
+    struct kit kit = kit_make();
+    begun = 0;
+    CHECK(kit_life(kit.dir, made) == ERR_NONE);
+    const struct incoming_slice last = kit_slice_at(made, made->count - 1);
+    CHECK(begun == last.size - last.head);
     kit_drop(&kit);
 }
 
@@ -349,6 +371,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_snapshot_becomes_the_data_of_an_empty_node),
+        T(what_comes_is_written_as_it_comes),
         T(an_interrupted_transfer_goes_on_where_it_was),
         T(what_is_damaged_on_the_way_is_refused),
         T(a_file_with_another_hash_comes_again_from_its_start),
