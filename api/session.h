@@ -6,9 +6,10 @@
 #ifndef API_SESSION_H
 #define API_SESSION_H
 
-#include "protocol/door.h"
 #include "protocol/effect.h"
 #include "protocol/entry.h"
+#include "protocol/message.h"
+#include "protocol/route.h"
 
 enum {
     SESSION_KEEP_MS = 5000,

@@ -10,6 +10,7 @@
 #include "api/session.h"
 #include "api/waits.h"
 #include "common/service.h"
+#include "protocol/door.h"
 #include "protocol/link.h"
 
 /* Who leads, and when this ends (operate.c). */

@@ -6,8 +6,8 @@
 #define API_WAITS_H
 
 #include "api/request.h"
-#include "protocol/door.h"
 #include "protocol/effect.h"
+#include "protocol/route.h"
 
 enum { WAITS_MAX = 4096, WAITS_ID_MS = 2000 };
 

@@ -5,8 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 enum {
     TIMEOUT_MS = 30000,
@@ -16,6 +14,11 @@ enum {
     START_MS = 2,
     QUIET_MS = 1000,
     BORN_MS = 50,
+    HANDSHAKE_MS = 3000,
+    HEARTBEAT_MS = 1000,
+    SILENCE_MS = 3000,
+    RETRY_MS = 50,
+    RETRY_MAX_MS = 1000,
 };
 
 /* ---- small helpers ------------------------------------------------------------------------ */
@@ -60,12 +63,6 @@ void client_saw(struct ca *ca, uint64_t id)
         ca->seen = id;
 }
 
-void client_watch(struct ca *ca, int fd)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    epoll_ctl(ca->epoll, EPOLL_CTL_ADD, fd, &event); /* failing: ca_wait_ms still wakes */
-}
-
 /* ---- time --------------------------------------------------------------------------------- */
 
 static void greet(struct ca *ca, uint64_t now)
@@ -89,7 +86,7 @@ static bool is_cut_off(struct ca *ca, const struct ask *ask, const bool *gone)
 static void find_gone(struct ca *ca, bool *gone, uint64_t now)
 {
     for (uint32_t slot = 0; slot < ca->endpoints.count; slot++) {
-        gone[slot] = !talk_connected(&ca->nodes[slot].talk);
+        gone[slot] = !ca->nodes[slot].conn.up;
         if (!gone[slot] || ca->endpoints.at[slot].state != ENDPOINT_READY)
             continue;
         endpoints_silent(&ca->endpoints, slot, now);
@@ -116,12 +113,12 @@ static void scan(struct ca *ca)
 {
     uint64_t now = clock_now_ms();
     bool gone[ENDPOINTS_MAX];
+    if (now >= ca->port.due_ms)
+        port_tick(&ca->port);
     if (now < ca->scan_due_ms)
         return;
     ca->scan_due_ms = now + (ca->born == 0 ? START_MS : SCAN_MS);
     find_gone(ca, gone, now);
-    for (uint32_t slot = 0; slot < ca->endpoints.count; slot++)
-        ca->nodes[slot].marked = true; /* asking about the connection can swallow the signal */
     for (uint64_t at = 0; at < ca->table_size && ca->asks > 0; at++)
         if (ca->table[at] != NULL)
             tick_ask(ca, ca->table[at], gone, now);
@@ -134,35 +131,18 @@ static uint32_t turn(struct ca *ca)
 {
     uint32_t found = exchange_receive(ca);
     scan(ca);
-    return found + exchange_send(ca);
-}
-
-/* Sleeps until a socket has news, and marks the node that it belongs to. */
-static void look(struct ca *ca, uint32_t wait_ms)
-{
-    struct epoll_event events[32];
-    int count = epoll_wait(ca->epoll, events, COUNT_OF(events), (int)wait_ms);
-    for (int i = 0; i < count; i++)
-        for (uint32_t slot = 0; slot < ca->endpoints.count; slot++)
-            if (ca->nodes[slot].talk.fd == events[i].data.fd)
-                ca->nodes[slot].marked = true;
-}
-
-static bool is_readable(struct ca *ca)
-{
-    for (uint32_t slot = 0; slot < ca->endpoints.count; slot++)
-        if (ca->nodes[slot].marked && talk_readable(&ca->nodes[slot].talk))
-            return true;
-    return false;
+    found += exchange_send(ca);
+    port_push(&ca->port);
+    return found;
 }
 
 uint32_t client_work(struct ca *ca, uint32_t wait_ms)
 {
-    look(ca, 0);
+    port_wait(&ca->port, 0);
     uint32_t found = turn(ca), longest = ca_wait_ms(ca);
-    if (found > 0 || wait_ms == 0 || is_readable(ca))
+    if (found > 0 || wait_ms == 0)
         return found;
-    look(ca, wait_ms < longest ? wait_ms : longest);
+    port_wait(&ca->port, wait_ms < longest ? wait_ms : longest);
     stream_rearm(ca);
     return turn(ca);
 }
@@ -175,7 +155,7 @@ uint32_t ca_poll(struct ca *ca, uint32_t wait_ms)
     return client_work(ca, wait_ms) + stream_rearm(ca);
 }
 
-uint32_t ca_wait_ms(const struct ca *ca)
+static uint32_t longest_wait(const struct ca *ca)
 {
     if (ca->asks > 0)
         return ca->born == 0 ? START_MS : SCAN_MS;
@@ -185,9 +165,16 @@ uint32_t ca_wait_ms(const struct ca *ca)
     return ca->follows != NULL ? 5 * SCAN_MS : QUIET_MS;
 }
 
+uint32_t ca_wait_ms(const struct ca *ca)
+{
+    uint64_t now = clock_now_ms(), due = ca->port.due_ms > now ? ca->port.due_ms - now : 0;
+    uint32_t longest = longest_wait(ca);
+    return due < longest ? (uint32_t)due : longest;
+}
+
 int ca_fd(const struct ca *ca)
 {
-    return ca->epoll;
+    return ca->port.epoll;
 }
 
 /* ---- open and close ----------------------------------------------------------------------- */
@@ -204,7 +191,9 @@ static bool take_keys(struct ca *ca, const struct ca_options *options)
         memcpy(ca->key_texts[i], given[i], 41);
     }
     ca->keys = (struct talk_keys){ca->key_texts[0], ca->key_texts[1], ca->key_texts[2]};
-    return true;
+    return keys_parse(SPAN_TEXT(ca->key_texts[0]), ca->server_key) == ERR_NONE &&
+           keys_parse(SPAN_TEXT(ca->key_texts[1]), ca->own_keys.public_key) == ERR_NONE &&
+           keys_parse(SPAN_TEXT(ca->key_texts[2]), ca->own_keys.secret_key) == ERR_NONE;
 }
 
 static bool take_options(struct ca *ca, const struct ca_options *options)
@@ -222,8 +211,22 @@ static bool take_options(struct ca *ca, const struct ca_options *options)
     return ca->options.outstanding <= CLIENT_SLOTS_MAX / 2;
 }
 
+static const struct zmtp_rules calls = {
+    .type = "DEALER", .soft = true, .frame_max = FRAME_BYTES_MAX};
+static const struct port_rules port_rules = {
+    .name = "asks",
+    .calls = &calls,
+    .waiting_max = MiB(64),
+    .handshake_ms = HANDSHAKE_MS,
+    .heartbeat_ms = HEARTBEAT_MS,
+    .silence_ms = SILENCE_MS,
+    .retry_ms = RETRY_MS,
+    .retry_max_ms = RETRY_MAX_MS,
+};
+
 static enum ca_code open_nodes(struct ca *ca, const char *const *endpoints, size_t count)
 {
+    const uint8_t *server = ca->keys.server != NULL ? ca->server_key : NULL;
     ca->nodes = calloc(count, sizeof *ca->nodes);
     if (ca->nodes == NULL)
         return CA_NOMEM;
@@ -231,11 +234,12 @@ static enum ca_code open_nodes(struct ca *ca, const char *const *endpoints, size
     for (size_t slot = 0; slot < count; slot++) {
         struct node *node = &ca->nodes[slot];
         client_copy_text(node->endpoint, sizeof node->endpoint, SPAN_TEXT(endpoints[slot]));
-        enum err err = talk_ask_open(&node->talk, ca->context, node->endpoint, &ca->keys);
+        node->conn.user = node;
+        enum err err = port_call(&ca->port, &node->conn, node->endpoint, server);
         if (err != ERR_NONE)
-            return err == ERR_BAD_REQUEST ? CA_USAGE : CA_NOMEM;
-        client_watch(ca, node->talk.fd);
+            return err == ERR_CONFIG ? CA_USAGE : CA_NOMEM;
     }
+    port_tick(&ca->port); /* they connect while the caller goes on */
     return CA_OK;
 }
 
@@ -248,9 +252,10 @@ static enum ca_code open_parts(struct ca *ca, const char *const *endpoints, size
     while (ca->table_size < 2 * (uint64_t)ca->options.outstanding + 128)
         ca->table_size *= 2;
     ca->table = calloc(ca->table_size, sizeof(struct ask *));
-    ca->epoll = epoll_create1(EPOLL_CLOEXEC);
     ca->context = talk_context_open();
-    if (ca->table == NULL || ca->epoll < 0 || ca->context == NULL)
+    if (ca->table == NULL || ca->context == NULL ||
+        port_open(&ca->port, &port_rules, ca->keys.server != NULL ? &ca->own_keys : NULL, NULL,
+                  ca) != ERR_NONE)
         return CA_NOMEM;
     return open_nodes(ca, endpoints, count);
 }
@@ -262,12 +267,11 @@ enum ca_code ca_open(const char *const *endpoints, size_t count, const struct ca
     if (count == 0 || count > ENDPOINTS_MAX)
         return CA_USAGE;
     for (size_t i = 0; i < count; i++)
-        if (!talk_endpoint_fits(endpoints[i]))
+        if (endpoints[i] == NULL || strlen(endpoints[i]) >= ADDRESS_TEXT_MAX)
             return CA_USAGE;
     struct ca *ca = calloc(1, sizeof *ca);
     if (ca == NULL)
         return CA_NOMEM;
-    ca->epoll = -1;
     enum ca_code code = take_options(ca, options) ? open_parts(ca, endpoints, count) : CA_USAGE;
     if (code != CA_OK)
         ca_close(ca);
@@ -304,13 +308,11 @@ void ca_close(struct ca *ca)
     while (ca->follows != NULL)
         ca_follow_close(ca->follows);
     free_asks(ca);
-    for (uint32_t slot = 0; ca->nodes != NULL && slot < ca->endpoints.count; slot++)
-        talk_close(&ca->nodes[slot].talk);
+    port_close(&ca->port);
     free(ca->nodes);
-    if (ca->epoll >= 0)
-        close(ca->epoll);
     talk_context_close(ca->context);
     bytes_close(&ca->out);
     memset(ca->key_texts, 0, sizeof ca->key_texts);
+    keys_close(&ca->own_keys);
     free(ca);
 }

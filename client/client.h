@@ -10,6 +10,7 @@
 #include "client/endpoints.h"
 #include "client/operate.h"
 #include "protocol/message.h"
+#include "protocol/port.h"
 #include "protocol/talk.h"
 
 enum { CLIENT_ANY = ENDPOINTS_MAX, CLIENT_TEXT_MAX = 256, CLIENT_SLOTS_MAX = 32768 };
@@ -38,10 +39,9 @@ struct ask {
 };
 
 struct node {
-    struct talk talk;
-    char endpoint[TALK_ENDPOINT_MAX];
+    struct conn conn;
+    char endpoint[ADDRESS_TEXT_MAX];
     char stream[CLIENT_TEXT_MAX + 1]; /* learned from hello; empty before */
-    bool marked;                      /* there may be something to receive */
 };
 
 struct ask_queue {
@@ -49,12 +49,14 @@ struct ask_queue {
 };
 
 struct ca {
-    void *context;
-    int epoll;
+    void *context; /* of the sockets of followers */
+    struct port port;
     struct node *nodes;
     struct endpoints endpoints;
-    struct talk_keys keys;
+    struct talk_keys keys; /* as texts; and parsed, if they were given */
     char key_texts[3][48];
+    struct keys own_keys;
+    uint8_t server_key[KEY_SIZE];
     struct ca_options options;
     struct ask **table; /* by number */
     uint64_t table_size, last_number;
@@ -84,8 +86,6 @@ struct ask *client_ask_find(const struct ca *ca, uint64_t number); /* NULL: fini
 /* Works, sleeping at most wait_ms; returns how much it found. */
 uint32_t client_work(struct ca *ca, uint32_t wait_ms);
 
-void client_watch(struct ca *ca, int fd); /* wakes client_work and ca_fd */
-
 /* Queues of asks. */
 void client_queue_push(struct ask_queue *queue, struct ask *ask);
 struct ask *client_queue_pop(struct ask_queue *queue);
@@ -114,7 +114,7 @@ void client_copy_text(char *to, size_t room, struct span text);
 
 /* ---- exchange.c: asks on their way -------------------------------------------------------- */
 
-uint32_t exchange_receive(struct ca *ca); /* what has come to the marked nodes; how much */
+uint32_t exchange_receive(struct ca *ca); /* what has come; how much */
 uint32_t exchange_send(struct ca *ca);    /* all that waits and can go; how much */
 void exchange_put_in_line(struct ca *ca, struct ask *ask);
 void exchange_finish(struct ca *ca, struct ask *ask, const struct message *answer);

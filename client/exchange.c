@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DRAIN_MAX = 256, SPARE_BODY_MAX = 64 << 10 };
+enum { SPARE_BODY_MAX = 64 << 10 };
 
 /* ---- the table of asks -------------------------------------------------------------------- */
 
@@ -146,14 +146,16 @@ void client_ask_cancel(struct ca *ca, struct ask *ask)
 
 /* ---- sending ------------------------------------------------------------------------------ */
 
+/* An empty frame, as REQ has it, and the body. */
 static enum err send_message(struct ca *ca, uint32_t slot, const struct message *message)
 {
-    bytes_clear(&ca->out);
-    message_encode_map(message, &ca->out);
-    if (ca->out.failed)
-        return ERR_NOMEM;
-    ca->nodes[slot].marked = true; /* sending can swallow the signal that something came */
-    return talk_send(&ca->nodes[slot].talk, bytes_span(&ca->out));
+    struct conn *conn = &ca->nodes[slot].conn;
+    TRY(conn_has_room(conn));
+    TRY(zmtp_frame(&conn->zmtp, SPAN("", 0), true));
+    message_encode_map(message, zmtp_begin(&conn->zmtp));
+    TRY(zmtp_end(&conn->zmtp, false));
+    conn_touch(conn);
+    return ERR_NONE;
 }
 
 bool exchange_say_hello(struct ca *ca, uint32_t slot)
@@ -368,17 +370,12 @@ static void on_message(struct ca *ca, uint32_t slot, struct span body)
 uint32_t exchange_receive(struct ca *ca)
 {
     uint32_t found = 0;
-    for (uint32_t slot = 0; slot < ca->endpoints.count; slot++) {
-        struct node *node = &ca->nodes[slot];
-        struct span topic, body;
-        uint32_t count = 0;
-        if (!node->marked)
-            continue;
-        node->marked = false;
-        for (; count < DRAIN_MAX && talk_receive(&node->talk, &topic, &body); count++)
-            on_message(ca, slot, body);
-        node->marked = node->marked || count == DRAIN_MAX;
-        found += count;
+    struct conn *from;
+    struct zmtp_message message;
+    for (; port_next(&ca->port, &from, &message); found++) {
+        uint32_t slot = (uint32_t)((struct node *)from->user - ca->nodes);
+        if (message.count == 2 && message.frames[0].size == 0)
+            on_message(ca, slot, message.frames[1]);
     }
     return found;
 }

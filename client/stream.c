@@ -59,7 +59,7 @@ static bool move_to(struct ca_follow *follow, uint32_t slot, uint64_t now)
         talk_close(&follow->talk);
         return false;
     }
-    client_watch(ca, follow->talk.fd);
+    port_watch(&ca->port, follow->talk.fd);
     follow->slot = slot;
     follow_moved(&follow->core, now);
     return true;

@@ -82,7 +82,7 @@ static bool reply(struct claims *claims, const struct claim *to, uint64_t node, 
         message.claimed.error = SPAN_TEXT(err_name(ERR_CLONE));
         message.claimed.other = SPAN_TEXT(stays->endpoint);
     }
-    return peerlink_reply(claims->link, &to->route, &message);
+    return peerlink_reply(claims->link, to->route, &message);
 }
 
 static void succeed(struct claims_entry *entry)
@@ -253,7 +253,6 @@ void claims_tick(struct claims *claims)
 {
     struct raft_status status;
     raft_status(claims->raft, &status);
-    peerlink_listen(claims->link);
     if (status.role == ROLE_LOADING || claims->ticks++ % EVERY_TICKS != 0)
         return;
     for (uint32_t slot = 0; slot < raft_peer_count(claims->raft); slot++)

@@ -16,7 +16,7 @@
 struct claim {
     uint64_t life; /* 0: nobody */
     uint32_t slot;
-    struct peerlink_route route;
+    uint64_t route; /* the connection that it came by */
     char endpoint[RAFT_ENDPOINT_MAX];
     bool answered; /* the question of this moment */
 };
@@ -43,7 +43,7 @@ struct claims {
 void claims_open(struct claims *claims, const struct raft *raft, struct peerlink *link,
                  struct service_base *base, const char *endpoint);
 
-/* Once per status tick: claims the own id, and reads what was answered. */
+/* Once per status tick: claims the own id. */
 void claims_tick(struct claims *claims);
 
 /* True: it was a CLAIM, from the peer in this slot, on the connection link->route. */

@@ -270,8 +270,8 @@ static enum err consensus_open(void *owner)
     TRY(setup_open_core((struct setup_head *)self, &self->keys, &self->raft));
     if (self->setup.trace != NULL)
         TRY(tracefile_open(&self->trace, self->setup.trace, self->keys.node_id, base->life));
-    TRY(peerlink_open(&self->peers, &base->loop, base->context, &self->keys, self->setup.listen,
-                      &peer_rules, self));
+    TRY(peerlink_open(&self->peers, &base->loop, &self->keys, self->setup.listen, &peer_rules,
+                      self));
     contacts_connect(&self->contacts, self->raft, &self->peers);
     self->handover = (struct handover){.raft = self->raft,
                                        .link = &self->front,

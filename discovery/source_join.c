@@ -7,7 +7,14 @@
 
 #include <stdio.h>
 
-enum { ASK_MS = 300 };
+enum {
+    ASK_MS = 300,
+    HANDSHAKE_MS = 3000,
+    HEARTBEAT_MS = 1000,
+    SILENCE_MS = 3000,
+    RETRY_MS = 50,
+    RETRY_MAX_MS = 1000,
+};
 
 static void say(struct source_join *join)
 {
@@ -33,12 +40,23 @@ static void judge(struct source_join *join)
     }
 }
 
+static bool send_ask(struct conn *conn, const struct message *message)
+{
+    if (conn_has_room(conn) != ERR_NONE)
+        return false;
+    enum err err = zmtp_frame(&conn->zmtp, SPAN("", 0), true);
+    message_encode_map(message, zmtp_begin(&conn->zmtp));
+    if (err == ERR_NONE)
+        err = zmtp_end(&conn->zmtp, false);
+    conn_touch(conn);
+    return err == ERR_NONE;
+}
+
 static void ask(void *owner)
 {
     struct source_join *join = owner;
     struct message message = {.type = MESSAGE_MEMBERS, .request = ++join->request};
     char wish[JOINING_WISH_MAX];
-    SCOPED(bytes) body = {0};
     if (join->joining.state == JOINING_UNKNOWN)
         join->learned(join->owner);
     if (join->joining.state != JOINING_ASKS)
@@ -47,8 +65,7 @@ static void ask(void *owner)
     if (wish[0] != '\0')
         message.members.ops.at[message.members.ops.count++] = SPAN_TEXT(wish);
     message.members.since = join->joining.since;
-    message_encode_map(&message, &body);
-    if (talk_send(&join->talk, bytes_span(&body)) == ERR_NONE)
+    if (send_ask(&join->conn, &message))
         return;
     snprintf(join->joining.reason, sizeof join->joining.reason, "%s",
              "the node there to answer clients");
@@ -82,17 +99,24 @@ static void take(struct source_join *join, struct span body)
         ask(join);
 }
 
-static uint32_t drain(void *owner)
+static void on_message(void *owner, struct conn *from, const struct zmtp_message *message)
 {
-    struct source_join *join = owner;
-    struct span topic, body;
-    uint32_t found = 0;
-    while (talk_receive(&join->talk, &topic, &body)) {
-        take(join, body);
-        found++;
-    }
-    return found;
+    if (message->count == 2 && message->frames[0].size == 0)
+        take(owner, message->frames[1]);
 }
+
+static const struct zmtp_rules calls = {.type = "DEALER", .frame_max = FRAME_BYTES_MAX};
+static const struct port_rules port_rules = {
+    .name = "join",
+    .calls = &calls,
+    .waiting_max = MiB(1),
+    .handshake_ms = HANDSHAKE_MS,
+    .heartbeat_ms = HEARTBEAT_MS,
+    .silence_ms = SILENCE_MS,
+    .retry_ms = RETRY_MS,
+    .retry_max_ms = RETRY_MAX_MS,
+    .message = on_message,
+};
 
 enum err source_join_open(struct source_join *join, struct service_base *base,
                           void (*learned)(void *owner), void *owner)
@@ -101,17 +125,15 @@ enum err source_join_open(struct source_join *join, struct service_base *base,
     join->learned = learned;
     join->owner = owner;
     joining_begin(&join->joining, base->join, base->name);
-    TRY(talk_ask_open(&join->talk, base->context, base->join, NULL));
-    loop_add_fd(&base->loop, join->talk.fd, drain, join);
+    TRY(port_open(&join->port, &port_rules, NULL, &base->loop, join));
+    TRY(port_call(&join->port, &join->conn, base->join, NULL));
     loop_add_timer(&base->loop, 0, ASK_MS, ask, join);
     return ERR_NONE;
 }
 
 void source_join_close(struct source_join *join)
 {
-    if (join->talk.socket != NULL)
-        loop_remove_fd(&join->base->loop, join->talk.fd);
-    talk_close(&join->talk);
+    port_close(&join->port);
 }
 
 void source_join_know(struct source_join *join, const struct message_hinted *hinted)

@@ -6,12 +6,13 @@
 #include "common/service.h"
 #include "discovery/joining.h"
 #include "protocol/message.h"
-#include "protocol/talk.h"
+#include "protocol/port.h"
 
 struct source_join {
     struct joining joining;
     struct service_base *base;
-    struct talk talk;
+    struct port port;
+    struct conn conn;
     void (*learned)(
         void *owner); /* joining.members may be others now, or consensus is to be asked */
     void *owner;

@@ -1,4 +1,4 @@
-/* door.c - ROUTER and XPUB towards clients. */
+/* door.c - asks by port.h, the stream by libzmq. */
 #include "protocol/door.h"
 
 #include "common/log.h"
@@ -9,8 +9,8 @@
 
 enum {
     ASK_BYTES_MAX = 5 << 20,
-    ASK_HWM = 4096,
     STREAM_HWM = 20000,
+    HANDSHAKE_MS = 5000,
     HEARTBEAT_MS = 1000,
     HEARTBEAT_TIMEOUT_MS = 5000,
 };
@@ -23,44 +23,6 @@ static void set_int(void *socket, int option, int value)
 
 /* ---- asks ------------------------------------------------------------------------------------ */
 
-/* The frames of one client message, as many as are of use. */
-struct parcel {
-    struct door_route route;
-    zmq_msg_t body;
-    size_t route_size;
-    bool fits;
-};
-
-static void keep_frame(struct parcel *parcel, zmq_msg_t *frame)
-{
-    struct door_route *route = &parcel->route;
-    size_t size = zmq_msg_size(frame);
-    parcel->fits = parcel->fits && route->frames < DOOR_FRAMES_MAX &&
-                   parcel->route_size + size <= DOOR_ROUTE_MAX;
-    if (!parcel->fits)
-        return;
-    memcpy(route->bytes + parcel->route_size, zmq_msg_data(frame), size);
-    route->sizes[route->frames++] = (uint8_t)size;
-    parcel->route_size += size;
-}
-
-/* Takes one message; the body is left open for the caller. */
-static bool take(struct door *door, struct parcel *parcel)
-{
-    parcel->route.frames = 0;
-    parcel->route_size = 0;
-    parcel->fits = true;
-    zmq_msg_init(&parcel->body);
-    if (zmq_msg_recv(&parcel->body, door->asks, ZMQ_DONTWAIT) < 0)
-        return false;
-    while (zmq_msg_more(&parcel->body)) {
-        keep_frame(parcel, &parcel->body);
-        if (zmq_msg_recv(&parcel->body, door->asks, ZMQ_DONTWAIT) < 0)
-            return false;
-    }
-    return true;
-}
-
 /* Counted all, told once in a thousand: hostile bytes must not fill the log. */
 static void note_refusal(struct door *door, const char *reason, enum err err)
 {
@@ -69,77 +31,77 @@ static void note_refusal(struct door *door, const char *reason, enum err err)
                  kv_u64("count", door->refused));
 }
 
-static void handle(struct door *door, struct parcel *parcel)
+/* The envelope is all but the last frame. False: it is none that could be sent back. */
+static bool keep_route(struct door_route *route, const struct zmtp_message *message)
 {
-    struct message message;
-    const char *field;
-    door->received++;
-    if (!parcel->fits || parcel->route.frames == 0) {
-        note_refusal(door, "wrong number of frames", ERR_BAD_MESSAGE);
-        return;
-    }
-    struct span body = SPAN(zmq_msg_data(&parcel->body), zmq_msg_size(&parcel->body));
-    enum err err = message_decode_map(body, &message, &field);
-    if (err == ERR_NONE && !message_info(message.type)->is_ask)
-        err = ERR_UNKNOWN_VERB;
-    if (err == ERR_NONE) {
-        door->rules->ask(door->owner, &parcel->route, &message);
-        return;
-    }
-    note_refusal(door, "not an ask", err);
-    door->rules->refuse(door->owner, &parcel->route, message.request, err, field);
-}
-
-static uint32_t drain_asks(void *owner)
-{
-    struct door *door = owner;
-    struct parcel parcel;
-    uint32_t found = 0;
-    for (; found < LOOP_DRAIN_MAX && take(door, &parcel); found++) {
-        handle(door, &parcel);
-        zmq_msg_close(&parcel.body);
-    }
-    if (found < LOOP_DRAIN_MAX)
-        zmq_msg_close(&parcel.body);
-    return found;
-}
-
-/* The body exists before the first frame goes: a message that was begun is ended, or what follows
- * would reach the wrong client. */
-static bool make_body(struct door *door, zmq_msg_t *body)
-{
-    if (zmq_msg_init_size(body, door->out.size) != 0)
+    size_t at = 0;
+    if (message->count > DOOR_FRAMES_MAX + 1)
         return false;
-    memcpy(zmq_msg_data(body), door->out.data, door->out.size);
+    for (uint32_t i = 0; i + 1 < message->count; i++) {
+        struct span frame = message->frames[i];
+        if (frame.size > sizeof route->bytes - at)
+            return false;
+        if (frame.size > 0)
+            memcpy(route->bytes + at, frame.data, frame.size);
+        route->sizes[route->frames++] = (uint8_t)frame.size;
+        at += frame.size;
+    }
     return true;
 }
 
+static void on_message(void *owner, struct conn *from, const struct zmtp_message *frames)
+{
+    struct door *door = owner;
+    struct message message;
+    struct door_route route = {.conn = from->id};
+    const char *field;
+    door->received++;
+    if (!keep_route(&route, frames)) {
+        note_refusal(door, "wrong number of frames", ERR_BAD_MESSAGE);
+        return;
+    }
+    enum err err = message_decode_map(frames->frames[frames->count - 1], &message, &field);
+    if (err == ERR_NONE && !message_info(message.type)->is_ask)
+        err = ERR_UNKNOWN_VERB;
+    if (err == ERR_NONE) {
+        door->rules->ask(door->owner, &route, &message);
+        return;
+    }
+    note_refusal(door, "not an ask", err);
+    door->rules->refuse(door->owner, &route, message.request, err, field);
+}
+
+static const struct zmtp_rules ask_zmtp = {
+    .type = "ROUTER", .listens = true, .frame_max = ASK_BYTES_MAX};
+static const struct port_rules ask_rules = {
+    .name = "asks",
+    .accepts = &ask_zmtp,
+    .waiting_max = MiB(32),
+    .handshake_ms = HANDSHAKE_MS,
+    .heartbeat_ms = HEARTBEAT_MS,
+    .silence_ms = HEARTBEAT_TIMEOUT_MS,
+    .message = on_message,
+};
+
+/* Z3: a client that is gone, or does not read, loses its answer. */
 void door_answer(struct door *door, const struct door_route *route, const struct message *message)
 {
+    struct conn *conn = port_find(&door->asks, route->conn);
     const uint8_t *at = route->bytes;
-    zmq_msg_t body;
-    bytes_clear(&door->out);
-    message_encode_map(message, &door->out);
-    loop_touch(door->loop, door->asks);
-    if (!make_body(door, &body)) {
+    if (conn == NULL || conn_has_room(conn) != ERR_NONE) {
         door->lost++;
         return;
     }
-    for (uint8_t i = 0; i < route->frames; i++) {
-        if (zmq_send(door->asks, at, route->sizes[i], ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
-            door->lost++; /* Z3: gone, or not reading; only the first frame can be refused */
-            zmq_msg_close(&body);
-            return;
-        }
+    enum err err = ERR_NONE;
+    for (uint8_t i = 0; i < route->frames && err == ERR_NONE; i++) {
+        err = zmtp_frame(&conn->zmtp, SPAN(at, route->sizes[i]), true);
         at += route->sizes[i];
     }
+    message_encode_map(message, zmtp_begin(&conn->zmtp));
+    err = zmtp_end(&conn->zmtp, false);
+    assert(err == ERR_NONE); /* its bytes are not soft */
+    conn_touch(conn);
     door->answered++;
-    if (zmq_msg_send(&body, door->asks, ZMQ_DONTWAIT) < 0) {
-        zmq_msg_close(&body);
-        door->lost++;
-    }
-    if (door->out.room > MiB(1))
-        bytes_close(&door->out);
 }
 
 /* ---- the stream ------------------------------------------------------------------------------ */
@@ -173,49 +135,52 @@ void door_publish(struct door *door, struct span topic, struct span body)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+static enum err tell(enum err err, const char *endpoint)
+{
+    if (err != ERR_NONE)
+        log_error("listen_failed", kv_text("endpoint", endpoint),
+                  kv_text("text", zmq_strerror(errno)));
+    return err;
+}
+
 static enum err bind_to(void *socket, const char *endpoint)
 {
     if (zmq_bind(socket, endpoint) == 0)
         return ERR_NONE;
-    log_error("listen_failed", kv_text("endpoint", endpoint), kv_text("text", zmq_strerror(errno)));
     return errno == EADDRINUSE ? ERR_SYSTEM : ERR_CONFIG;
 }
 
-static enum err make_socket(void *context, int type, int hwm, void **socket)
+static enum err open_stream(struct door *door, void *context)
 {
     int64_t frame_max = ASK_BYTES_MAX;
-    *socket = zmq_socket(context, type);
-    if (*socket == NULL)
+    door->stream = zmq_socket(context, ZMQ_XPUB);
+    if (door->stream == NULL)
         return ERR_SYSTEM;
-    set_int(*socket, ZMQ_LINGER, 1000);
-    set_int(*socket, ZMQ_SNDHWM, hwm);
-    set_int(*socket, ZMQ_RCVHWM, hwm);
-    set_int(*socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS);
-    set_int(*socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
-    int rc = zmq_setsockopt(*socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
+    set_int(door->stream, ZMQ_LINGER, 1000);
+    set_int(door->stream, ZMQ_SNDHWM, STREAM_HWM);
+    set_int(door->stream, ZMQ_RCVHWM, STREAM_HWM);
+    set_int(door->stream, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS);
+    set_int(door->stream, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
+    set_int(door->stream, ZMQ_XPUB_VERBOSE, 1);
+    int rc = zmq_setsockopt(door->stream, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
+    rc |= zmq_setsockopt(door->stream, ZMQ_XPUB_WELCOME_MSG, "h", 1);
     assert(rc == 0);
-    return gate_guard(*socket, GATE_CLIENT, NULL);
+    return gate_guard(door->stream, GATE_CLIENT);
 }
 
 enum err door_open(struct door *door, struct loop *loop, void *context, const char *listen,
                    const char *stream, const struct door_rules *rules, void *owner)
 {
-    assert(door->asks == NULL);
+    assert(door->stream == NULL);
     door->loop = loop;
     door->rules = rules;
     door->owner = owner;
     TRY(gate_open(&door->gate, loop, context));
-    TRY(make_socket(context, ZMQ_ROUTER, ASK_HWM, &door->asks));
-    set_int(door->asks, ZMQ_ROUTER_MANDATORY, 1);
-    TRY(make_socket(context, ZMQ_XPUB, STREAM_HWM, &door->stream));
-    set_int(door->stream, ZMQ_XPUB_VERBOSE, 1);
-    int rc = zmq_setsockopt(door->stream, ZMQ_XPUB_WELCOME_MSG, "h", 1);
-    assert(rc == 0);
-    TRY(gate_watch_open(&door->asks_watch, loop, context, door->asks, "asks"));
+    TRY(open_stream(door, context));
+    TRY(port_open(&door->asks, &ask_rules, NULL, loop, door));
     TRY(gate_watch_open(&door->stream_watch, loop, context, door->stream, "stream"));
-    TRY(bind_to(door->asks, listen));
-    TRY(bind_to(door->stream, stream));
-    loop_add_socket(loop, door->asks, drain_asks, door);
+    TRY(tell(port_listen(&door->asks, listen), listen));
+    TRY(tell(bind_to(door->stream, stream), stream));
     loop_add_socket(loop, door->stream, drain_stream, door);
     return ERR_NONE;
 }
@@ -224,22 +189,18 @@ void door_close(struct door *door)
 {
     if (door->loop != NULL)
         loop_remove(door->loop, door);
-    gate_watch_close(&door->asks_watch);
+    port_close(&door->asks);
     gate_watch_close(&door->stream_watch);
-    if (door->asks != NULL)
-        zmq_close(door->asks);
     if (door->stream != NULL)
         zmq_close(door->stream);
     gate_close(&door->gate);
-    bytes_close(&door->out);
     *door = (struct door){0};
 }
 
 void door_endpoints(struct door *door, char listen[256], char stream[256])
 {
     size_t size = 256;
-    listen[0] = stream[0] = '\0';
-    zmq_getsockopt(door->asks, ZMQ_LAST_ENDPOINT, listen, &size);
-    size = 256;
+    stream[0] = '\0';
+    port_endpoint(&door->asks, listen);
     zmq_getsockopt(door->stream, ZMQ_LAST_ENDPOINT, stream, &size);
 }

@@ -1,5 +1,5 @@
-/* door.h - the sockets that clients meet: a ROUTER for asks, an XPUB for the
- * live stream.
+/* door.h - the sockets that clients meet: a ROUTER for asks (port.h), an XPUB of
+ * libzmq for the live stream.
  *
  * REQ and DEALER both work: the envelope is kept and echoed up to the empty
  * frame, the body is the last frame. What an ask means is not known here. */
@@ -8,15 +8,10 @@
 
 #include "protocol/gate.h"
 #include "protocol/message.h"
+#include "protocol/port.h"
+#include "protocol/route.h"
 
-enum { DOOR_ROUTE_MAX = 64, DOOR_FRAMES_MAX = 4, DOOR_TOPIC_MAX = 300 };
-
-/* The way back to a client: its envelope. */
-struct door_route {
-    uint8_t bytes[DOOR_ROUTE_MAX];
-    uint8_t sizes[DOOR_FRAMES_MAX];
-    uint8_t frames;
-};
+enum { DOOR_TOPIC_MAX = 300 };
 
 struct door_rules {
     /* A well-formed ask. */
@@ -29,13 +24,13 @@ struct door_rules {
 };
 
 struct door {
-    void *asks, *stream;
+    struct port asks;
+    void *stream;
     struct loop *loop;
     const struct door_rules *rules;
     void *owner;
     struct gate gate;
-    struct gate_watch asks_watch, stream_watch;
-    struct bytes out;
+    struct gate_watch stream_watch;
     uint64_t received, answered, lost, refused, published;
 };
 

@@ -50,41 +50,24 @@ static bool frame_is(const struct request *request, int frame, const char *text)
     return frame < request->count && span_is(SPAN(request->at[frame], request->size[frame]), text);
 }
 
-static bool is_allowed(const struct gate *gate, const uint8_t *key)
+static bool judge(const struct request *request)
 {
-    for (uint32_t i = 0; i < gate->key_count; i++)
-        if (memcmp(gate->keys[i], key, KEY_SIZE) == 0)
-            return true;
-    return false;
-}
-
-static bool judge(const struct gate *gate, const struct request *request, char user[KEY_TEXT_SIZE])
-{
-    user[0] = '\0';
-    if (!frame_is(request, VERSION, "1.0"))
-        return false;
-    if (frame_is(request, DOMAIN, GATE_CLIENT))
-        return frame_is(request, MECHANISM, "NULL");
-    if (!frame_is(request, DOMAIN, GATE_PEER) || !frame_is(request, MECHANISM, "CURVE") ||
-        request->count != REQUEST_FRAMES || request->size[CREDENTIAL] != KEY_SIZE ||
-        !is_allowed(gate, request->at[CREDENTIAL]))
-        return false;
-    keys_print(request->at[CREDENTIAL], user);
-    return true;
+    return frame_is(request, VERSION, "1.0") && frame_is(request, DOMAIN, GATE_CLIENT) &&
+           frame_is(request, MECHANISM, "NULL");
 }
 
 /* "Temporary failure": the connection is closed in silence and the other side tries again. After
  * a 400 libzmq gives up for good, but a key may be allowed a moment later, by a hint. */
 #define REFUSED "300"
 
-static void reply(void *socket, const struct request *request, bool accepted, const char *user)
+static void reply(void *socket, const struct request *request, bool accepted)
 {
     zmq_send(socket, "1.0", 3, ZMQ_SNDMORE);
     zmq_send(socket, request->at[REQUEST_ID],
              request->count > REQUEST_ID ? request->size[REQUEST_ID] : 0, ZMQ_SNDMORE);
     zmq_send(socket, accepted ? "200" : REFUSED, 3, ZMQ_SNDMORE);
     zmq_send(socket, "", 0, ZMQ_SNDMORE); /* X7: no detail to strangers */
-    zmq_send(socket, user, strlen(user), ZMQ_SNDMORE);
+    zmq_send(socket, "", 0, ZMQ_SNDMORE);
     zmq_send(socket, "", 0, 0);
 }
 
@@ -94,9 +77,8 @@ static uint32_t drain(void *owner)
     struct request request;
     uint32_t found = 0;
     for (; receive(gate->socket, &request); found++) {
-        char user[KEY_TEXT_SIZE];
-        bool accepted = judge(gate, &request, user);
-        reply(gate->socket, &request, accepted, user);
+        bool accepted = judge(&request);
+        reply(gate->socket, &request, accepted);
         gate->accepted += accepted;
         if (!accepted && gate->refused++ % 100 == 0)
             log_warn("connection_refused",
@@ -121,10 +103,8 @@ static enum err prove(struct gate *gate, void *context)
                      i + 1 < REQUEST_FRAMES ? ZMQ_SNDMORE : 0) < 0)
             err = ERR_SYSTEM;
     struct request request;
-    if (err == ERR_NONE && receive(gate->socket, &request)) {
-        char user[KEY_TEXT_SIZE];
-        reply(gate->socket, &request, judge(gate, &request, user), user);
-    }
+    if (err == ERR_NONE && receive(gate->socket, &request))
+        reply(gate->socket, &request, judge(&request));
     for (int i = 0; i < 3 && err == ERR_NONE; i++)
         if (zmq_recv(probe, status, sizeof status - 1, ZMQ_DONTWAIT) < 0)
             err = ERR_SYSTEM;
@@ -158,36 +138,12 @@ void gate_close(struct gate *gate)
     *gate = (struct gate){0};
 }
 
-enum err gate_allow(struct gate *gate, const uint8_t key[KEY_SIZE])
-{
-    if (is_allowed(gate, key))
-        return ERR_NONE;
-    if (gate->key_count == GATE_KEYS_MAX)
-        return ERR_LIMIT;
-    memcpy(gate->keys[gate->key_count++], key, KEY_SIZE);
-    return ERR_NONE;
-}
-
-void gate_forbid(struct gate *gate, const uint8_t key[KEY_SIZE])
-{
-    for (uint32_t i = 0; i < gate->key_count; i++) {
-        if (memcmp(gate->keys[i], key, KEY_SIZE) != 0)
-            continue;
-        memcpy(gate->keys[i], gate->keys[--gate->key_count], KEY_SIZE);
-        return;
-    }
-}
-
-enum err gate_guard(void *socket, const char *domain, const struct keys *keys)
+enum err gate_guard(void *socket, const char *domain)
 {
     int on = 1, handshake = HANDSHAKE_MS;
     int rc = zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain));
     rc |= zmq_setsockopt(socket, ENFORCE_DOMAIN, &on, sizeof on);
     rc |= zmq_setsockopt(socket, ZMQ_HANDSHAKE_IVL, &handshake, sizeof handshake);
-    if (keys != NULL) {
-        rc |= zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &on, sizeof on);
-        rc |= zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, KEY_SIZE);
-    }
     return rc == 0 ? ERR_NONE : ERR_SYSTEM; /* fail closed (X1) */
 }
 
@@ -205,12 +161,6 @@ static void *open_monitor(void *context, void *socket, const char *name, int eve
     return monitor;
 }
 
-void *gate_monitor(void *context, void *socket, const char *name)
-{
-    return open_monitor(context, socket, name,
-                        ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
-}
-
 static bool take_event(void *monitor, uint16_t *event)
 {
     uint8_t frame[6], address[FRAME_MAX];
@@ -219,15 +169,6 @@ static bool take_event(void *monitor, uint16_t *event)
     if (zmq_recv(monitor, address, sizeof address, ZMQ_DONTWAIT) < 0)
         return false;
     memcpy(event, frame, sizeof *event);
-    return true;
-}
-
-bool gate_event(void *monitor, bool *connected)
-{
-    uint16_t event;
-    if (!take_event(monitor, &event))
-        return false;
-    *connected = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
     return true;
 }
 

@@ -1,26 +1,19 @@
-/* gate.h - who may enter: the ZAP handler of a process (Z1, Z2), and what a
- * socket monitor tells of connections.
+/* gate.h - who may subscribe: the ZAP handler of a process (Z1, Z2), and who knocks and does not
+ * come in.
  *
- * Without a handler libzmq lets everybody in, so gate_open proves that the
- * handler answers before any socket is bound. The user id given to a CURVE
- * connection is the Z85 text of its proven key. */
+ * Without a handler libzmq lets everybody in, so gate_open proves that the handler answers before
+ * the socket is bound. For sockets of libzmq: those of port.h have their own ways. */
 #ifndef PROTOCOL_GATE_H
 #define PROTOCOL_GATE_H
 
-#include "common/keys.h"
 #include "common/loop.h"
 
-enum { GATE_KEYS_MAX = 64 };
-
-/* Domains of RFC 27 that sockets of ours name. */
-#define GATE_PEER   "peer"   /* CURVE, a key of the list */
-#define GATE_CLIENT "client" /* NULL, everybody: the api decides where it binds */
+#define GATE_CLIENT \
+    "client" /* the domain (RFC 27): NULL, everybody: the api decides where it binds */
 
 struct gate {
     void *socket;
     struct loop *loop;
-    uint8_t keys[GATE_KEYS_MAX][KEY_SIZE];
-    uint32_t key_count;
     uint64_t accepted, refused;
 };
 
@@ -28,15 +21,8 @@ struct gate {
 MUST_USE enum err gate_open(struct gate *gate, struct loop *loop, void *context);
 void gate_close(struct gate *gate);
 
-/* ERR_LIMIT: the list is full. Allowing twice is fine. */
-MUST_USE enum err gate_allow(struct gate *gate, const uint8_t key[KEY_SIZE]);
-
-/* From the next connection on; one that stands is the owner's to close or to ignore. */
-void gate_forbid(struct gate *gate, const uint8_t key[KEY_SIZE]);
-
-/* Puts a server socket behind the gate: domain, option 93, size and handshake limits.
- * `keys` NULL: no CURVE. */
-MUST_USE enum err gate_guard(void *socket, const char *domain, const struct keys *keys);
+/* Puts a server socket behind the gate: domain, option 93, the limit of a handshake. */
+MUST_USE enum err gate_guard(void *socket, const char *domain);
 
 /* Counts who knocks at a listening socket and never finishes the handshake: bytes that are no
  * ZMTP, an old version of it, a wrong mechanism, silence. libzmq ends such a connection by itself
@@ -56,11 +42,5 @@ struct gate_watch {
 MUST_USE enum err gate_watch_open(struct gate_watch *watch, struct loop *loop, void *context,
                                   void *socket, const char *port);
 void gate_watch_close(struct gate_watch *watch);
-
-/* Opens a monitor of connects and disconnects; gives the PAIR socket, NULL on failure. */
-void *gate_monitor(void *context, void *socket, const char *name);
-
-/* Takes one event. False: none is there. */
-bool gate_event(void *monitor, bool *connected);
 
 #endif

@@ -1,4 +1,4 @@
-/* talk.c - raw libzmq for the client: no loop, no handlers, no process-wide state. */
+/* talk.c - raw libzmq for the follower of a client: no loop, no process-wide state. */
 #include "protocol/talk.h"
 
 #include "protocol/message.h"
@@ -8,7 +8,6 @@
 #include <zmq.h>
 
 enum {
-    ASK_QUEUE = 20000,   /* messages; the library bounds what is under way */
     STREAM_QUEUE = 1000, /* what is lost beyond is healed by a list */
     RECONNECT_MS = 50,
     RECONNECT_MAX_MS = 1000,
@@ -58,11 +57,10 @@ static bool set_keys(void *socket, const struct talk_keys *keys)
            set_text(socket, ZMQ_CURVE_SECRETKEY, keys->client_secret);
 }
 
-static enum err open_socket(struct talk *talk, void *context, int kind,
-                            const struct talk_keys *keys)
+static enum err open_socket(struct talk *talk, void *context, const struct talk_keys *keys)
 {
     size_t size = sizeof talk->fd;
-    talk->socket = zmq_socket(context, kind);
+    talk->socket = zmq_socket(context, ZMQ_SUB);
     if (talk->socket == NULL)
         return ERR_NOMEM;
     if (!set_common(talk->socket) || !set_keys(talk->socket, keys))
@@ -74,8 +72,6 @@ static enum err open_socket(struct talk *talk, void *context, int kind,
 
 static enum err connect_socket(struct talk *talk, const char *endpoint)
 {
-    if (!talk_endpoint_fits(endpoint))
-        return ERR_BAD_REQUEST;
     return zmq_connect(talk->socket, endpoint) == 0 ? ERR_NONE : ERR_BAD_REQUEST;
 }
 
@@ -92,29 +88,10 @@ void talk_context_close(void *context)
         ; /* interrupted by a signal of the program: not yet ended */
 }
 
-bool talk_endpoint_fits(const char *endpoint)
-{
-    if (endpoint == NULL || strlen(endpoint) >= TALK_ENDPOINT_MAX)
-        return false;
-    return strncmp(endpoint, "tcp://", 6) == 0 || strncmp(endpoint, "ipc://", 6) == 0 ||
-           strncmp(endpoint, "inproc://", 9) == 0;
-}
-
-enum err talk_ask_open(struct talk *talk, void *context, const char *endpoint,
-                       const struct talk_keys *keys)
-{
-    TRY(open_socket(talk, context, ZMQ_DEALER, keys));
-    /* IMMEDIATE: an ask that was not sent is known not to have been sent. */
-    if (!set(talk->socket, ZMQ_IMMEDIATE, 1) || !set(talk->socket, ZMQ_SNDHWM, ASK_QUEUE) ||
-        !set(talk->socket, ZMQ_RCVHWM, ASK_QUEUE))
-        return ERR_SYSTEM;
-    return connect_socket(talk, endpoint);
-}
-
 enum err talk_stream_open(struct talk *talk, void *context, const char *endpoint,
                           const struct talk_keys *keys)
 {
-    TRY(open_socket(talk, context, ZMQ_SUB, keys));
+    TRY(open_socket(talk, context, keys));
     if (!set(talk->socket, ZMQ_RCVHWM, STREAM_QUEUE))
         return ERR_SYSTEM;
     return connect_socket(talk, endpoint);
@@ -136,16 +113,6 @@ void talk_close(struct talk *talk)
         zmq_close(talk->socket);
     }
     *talk = (struct talk){0};
-}
-
-/* The first frame decides: once it is taken, the second one is taken too. */
-enum err talk_send(struct talk *talk, struct span body)
-{
-    if (zmq_send(talk->socket, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
-        return ERR_BUSY;
-    if (zmq_send(talk->socket, body.data, body.size, ZMQ_DONTWAIT) < 0)
-        return ERR_BUSY;
-    return ERR_NONE;
 }
 
 /* Reads one message into the two frames and counts what it had. */
@@ -193,11 +160,6 @@ static int events_of(struct talk *talk)
 bool talk_readable(struct talk *talk)
 {
     return (events_of(talk) & ZMQ_POLLIN) != 0;
-}
-
-bool talk_connected(struct talk *talk)
-{
-    return (events_of(talk) & ZMQ_POLLOUT) != 0;
 }
 
 enum err talk_subscribe(struct talk *talk, struct span topic)

@@ -1,16 +1,12 @@
-/* talk.h - the client's side of the sockets: asks and the live stream.
+/* talk.h - the client's side of the live stream: a SUB socket of libzmq to one endpoint.
  *
- * An ask socket is a DEALER to one endpoint: an empty frame, then the body. A
- * stream socket is a SUB to one endpoint: topic, then the map. What a body
- * means is not known here; who asks again and when is client/'s business.
+ * Topic, then the map. Asks go by port.h. What a body means is not known here.
  * Nothing here ends the process: client/ is a guest. */
 #ifndef PROTOCOL_TALK_H
 #define PROTOCOL_TALK_H
 
 #include "common/bytes.h"
 #include "common/err.h"
-
-enum { TALK_ENDPOINT_MAX = 256 };
 
 /* CURVE keys in Z85, all or none; the texts are copied by the socket. */
 struct talk_keys {
@@ -28,29 +24,17 @@ struct talk {
 void *talk_context_open(void);
 void talk_context_close(void *context); /* after every talk_close; NULL is fine */
 
-/* True for tcp://, ipc:// and inproc:// addresses of a sane length. */
-bool talk_endpoint_fits(const char *endpoint);
-
-/* Connect in the background. ERR_NOMEM: no socket; ERR_BAD_REQUEST: no such address or key. */
-MUST_USE enum err talk_ask_open(struct talk *talk, void *context, const char *endpoint,
-                                const struct talk_keys *keys);
+/* Connects in the background. ERR_NOMEM: no socket; ERR_BAD_REQUEST: no such address or key. */
 MUST_USE enum err talk_stream_open(struct talk *talk, void *context, const char *endpoint,
                                    const struct talk_keys *keys);
 void talk_close(struct talk *talk);
 
-/* Sends a body. ERR_BUSY: not connected, or the queue is full; nothing was sent. */
-MUST_USE enum err talk_send(struct talk *talk, struct span body);
-
-/* Lends the next message until the next call on this talk; `topic` is empty on an ask socket.
- * Messages with another count of frames are dropped. False: nothing is there. */
+/* Lends the next message until the next call on this talk. Messages with another count of frames
+ * are dropped. False: nothing is there. */
 bool talk_receive(struct talk *talk, struct span *topic, struct span *body);
 
 /* True if talk_receive would find something. Also rearms the descriptor. */
 bool talk_readable(struct talk *talk);
-
-/* True if an ask could be sent now: with a body under way, false means that its connection is
- * gone. */
-bool talk_connected(struct talk *talk);
 
 MUST_USE enum err talk_subscribe(struct talk *talk, struct span topic);
 

@@ -262,26 +262,41 @@ def test_who_speaks_no_zmtp_is_told_once(house):
     goes_on(cluster, before)
 
 
+def ask_head(one, number):
+    one.send_multipart([b"", msgpack.packb({"verb": "head", "req": number})])
+
+
+def answer_of(one, who):
+    check(one.poll(5000), "%s is not answered" % who)
+    return msgpack.unpackb(one.recv_multipart()[1])["req"]
+
+
 def test_a_stolen_name_gets_nobodys_answers(house):
-    """A routing id is no identity: who takes another one's neither hears its answers nor ends its conversation."""
+    """A routing id is no identity: who takes another one's hears the answers to its own asks, and no other."""
     cluster = house.cluster(1)
     api = cluster.nodes[0].places()["api"]
     owner, thief = context.socket(zmq.DEALER), context.socket(zmq.DEALER)
+    numbers = range(1, 20)
     try:
-        for one in (owner, thief):
+        for one, who in ((owner, "the owner"), (thief, "the thief")):  # each is there before they go on
             one.linger = 0
             one.routing_id = b"name"
             one.connect(api)
-            one.send_multipart([b"", msgpack.packb({"verb": "hello", "req": 1})])
-            if one is owner:
-                check(owner.poll(5000), "no answer")
-                owner.recv_multipart()
-        check(not thief.poll(500), "the thief is answered")
-        for number in range(2, 20):
-            owner.send_multipart([b"", msgpack.packb({"verb": "head", "req": number})])
-            check(owner.poll(5000), "the owner is not answered any more")
-            check(msgpack.unpackb(owner.recv_multipart()[1])["req"] == number, "another one's answer")
-        check(not thief.poll(0), "the thief hears the owner's answers")
+            ask_head(one, 900)
+            check(answer_of(one, who) == 900, "another one's answer")
+        for number in numbers:  # asks of both are under way at once
+            ask_head(owner, number)
+            if number % 3 == 0:
+                ask_head(thief, 1000 + number)
+        heard = sorted(answer_of(owner, "the owner") for _ in numbers)
+        check(heard == list(numbers), "the owner heard %s" % heard)
+        heard = sorted(answer_of(thief, "the thief") for number in numbers if number % 3 == 0)
+        check(heard == [1000 + number for number in numbers if number % 3 == 0], "the thief heard %s" % heard)
+        check(not thief.poll(200), "the thief hears more than it asked for")
+        thief.close()  # it goes, and its name with it
+        ask_head(owner, 500)
+        check(answer_of(owner, "the owner") == 500, "another one's answer")
+        check(not owner.poll(0), "the owner hears more than it asked for")
     finally:
         owner.close()
         thief.close()

@@ -8,7 +8,7 @@
 enum { SENT_MAX = 64 };
 
 static struct sent {
-    uint32_t slot; /* of a send; a reply has the first byte of its route */
+    uint32_t slot; /* of a send; a reply has its route */
     bool reply;
     struct message message;
     char other[RAFT_ENDPOINT_MAX], error[64];
@@ -36,17 +36,12 @@ void peerlink_send(struct peerlink *link, uint32_t slot, const struct message *m
     keep(slot, false, message);
 }
 
-bool peerlink_reply(struct peerlink *link, const struct peerlink_route *route,
-                    const struct message *message)
+bool peerlink_reply(struct peerlink *link, uint64_t route, const struct message *message)
 {
-    if (route->bytes[0] == cut)
+    if (route == cut)
         return false;
-    keep(route->bytes[0], true, message);
+    keep((uint32_t)route, true, message);
     return true;
-}
-
-void peerlink_listen(struct peerlink *link)
-{
 }
 
 struct stage {
@@ -79,7 +74,7 @@ static bool claim(struct stage *stage, uint64_t life, const char *endpoint, uint
     message.claim.life = life;
     message.claim.endpoint = SPAN_TEXT(endpoint);
     message.claim.nonce = nonce;
-    stage->link.route = (struct peerlink_route){.bytes = {route}, .size = 1};
+    stage->link.route = route;
     sent_count = 0;
     return claims_take(&stage->claims, SLOT_2, &message);
 }

@@ -20,7 +20,7 @@ TEST(a_gate_without_a_handler_is_closed)
     zmq_setsockopt(server, ZMQ_LINGER, &linger, sizeof linger);
     zmq_setsockopt(client, ZMQ_LINGER, &linger, sizeof linger);
     zmq_setsockopt(server, ZMQ_RCVTIMEO, &timeout, sizeof timeout);
-    CHECK(gate_guard(server, GATE_CLIENT, NULL) == ERR_NONE);
+    CHECK(gate_guard(server, GATE_CLIENT) == ERR_NONE);
     CHECK(zmq_bind(server, "tcp://127.0.0.1:*") == 0);
     zmq_getsockopt(server, ZMQ_LAST_ENDPOINT, bound, &size);
     gate_close(&gate);
