@@ -70,9 +70,11 @@ enum err address_parse(const char *endpoint, bool listens, struct address *addre
         return parse_ipc(endpoint, address);
     if (!take_apart(endpoint, host, port))
         return ERR_CONFIG;
-    bool any = listens && strcmp(host, "*") == 0;
+    bool any = strcmp(host, "*") == 0;
+    if (any && !listens)
+        return ERR_CONFIG; /* the C library would take it for this machine */
     int rc = getaddrinfo(any ? "0.0.0.0" : host, port, &hints, &found);
-    if (rc == EAI_NONAME && strcmp(host, "*") != 0 && strspn(port, "0123456789") == strlen(port))
+    if (rc == EAI_NONAME && strspn(port, "0123456789") == strlen(port))
         return ERR_NOT_FOUND;
     if (rc != 0)
         return ERR_CONFIG;
