@@ -1,0 +1,591 @@
+/* port_test.c - ports among themselves, and bare sockets that break off: who is found, who is
+ * lost, who is found again. */
+#include "tests/unit/port_kit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+/* ---- bare sockets ---------------------------------------------------------------------------- */
+
+static struct sockaddr_in loopback(uint16_t port)
+{
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+}
+
+static uint16_t number_of(const char *endpoint)
+{
+    return (uint16_t)atoi(strrchr(endpoint, ':') + 1);
+}
+
+static int bare_call(const struct party *party)
+{
+    struct sockaddr_in at = loopback(number_of(party->endpoint));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) == 0);
+    CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+    return fd;
+}
+
+static int bare_listen(char endpoint[ADDRESS_TEXT_MAX])
+{
+    struct sockaddr_in at = loopback(0);
+    socklen_t size = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&at, size) == 0 && listen(fd, 8) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&at, &size) == 0);
+    snprintf(endpoint, ADDRESS_TEXT_MAX, "tcp://127.0.0.1:%u", ntohs(at.sin_port));
+    return fd;
+}
+
+static int bare_accept(int listener)
+{
+    int fd = -1;
+    UNTIL((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0);
+    return fd;
+}
+
+/* Greeting and READY of the mechanism NULL, without waiting for those of the other side. */
+static void bare_greet(int fd)
+{
+    static const uint8_t greeting[64] = {0xff, [9] = 0x7f, 3, 1, 'N', 'U', 'L', 'L'};
+    static const char ready[] = "\x04\x1c\5READY\x0bSocket-Type\0\0\0\6DEALER";
+    CHECK(write(fd, greeting, sizeof greeting) == sizeof greeting);
+    CHECK(write(fd, ready, sizeof ready - 1) == sizeof ready - 1);
+}
+
+/* True once the other side has closed it. */
+static bool is_shut(int fd)
+{
+    uint8_t bytes[4096];
+    ssize_t size = recv(fd, bytes, sizeof bytes, 0);
+    return size == 0 || (size < 0 && errno == ECONNRESET);
+}
+
+/* ---- found and lost -------------------------------------------------------------------------- */
+
+/* An endpoint that is free now. */
+static void free_endpoint(char endpoint[ADDRESS_TEXT_MAX])
+{
+    close(bare_listen(endpoint));
+}
+
+static void find_late(bool secure)
+{
+    struct party caller = party_new(), listener = party_new();
+    char endpoint[ADDRESS_TEXT_MAX];
+    free_endpoint(endpoint);
+    make_keys(&listener.keys);
+    party_open(&caller, secure);
+    party_call(&caller, endpoint, &listener);
+    UNTIL(caller.conn.tries >= 4);
+    CHECK(caller.ups == 0 && caller.downs == 0);
+    party_open(&listener, secure);
+    party_listen(&listener, endpoint);
+    UNTIL(caller.ups == 1 && listener.ups == 1);
+    party_close(&caller);
+    party_close(&listener);
+}
+
+TEST(who_opens_later_is_found)
+{
+    find_late(false);
+    find_late(true);
+}
+
+/* A pause of the retry doubles up to its limit, and is short again once it stood. */
+TEST(the_pauses_grow)
+{
+    struct party caller = party_new(), listener = party_new();
+    char endpoint[ADDRESS_TEXT_MAX];
+    free_endpoint(endpoint);
+    caller.rules.retry_max_ms = 40;
+    party_open(&caller, false);
+    party_call(&caller, endpoint, &listener);
+    UNTIL(caller.conn.tries == 1);
+    uint64_t began_ms = clock_now_ms();
+    UNTIL(caller.conn.tries == 6); /* 5, 10, 20, 40, 40 */
+    CHECK(clock_now_ms() >= began_ms + 100);
+    CHECK(caller.conn.retry_ms == 40);
+    party_open(&listener, false);
+    party_listen(&listener, endpoint);
+    UNTIL(caller.conn.up);
+    CHECK(caller.conn.retry_ms == 5);
+    party_close(&caller);
+    party_close(&listener);
+}
+
+static void come_back(bool secure, const char *at)
+{
+    struct party caller = party_new(), listener = party_new();
+    char endpoint[ADDRESS_TEXT_MAX];
+    party_open(&listener, secure);
+    party_listen(&listener, at);
+    memcpy(endpoint, listener.endpoint, sizeof endpoint);
+    party_open(&caller, secure);
+    party_call(&caller, endpoint, &listener);
+    for (uint32_t life = 1; life <= 3; life++) {
+        UNTIL(caller.ups == life && listener.ups == life);
+        uint64_t id = caller.conn.id;
+        CHECK(caller.conn.up && caller.downs == life - 1);
+        say_text(&caller.conn, "hello");
+        UNTIL(listener.messages == life);
+        party_close(&listener);
+        UNTIL(caller.downs == life);
+        CHECK(!caller.conn.up && conn_has_room(&caller.conn) == ERR_CLOSED);
+        CHECK(caller.conn.id == id && port_find(&caller.port, id) == &caller.conn);
+        party_open(&listener, secure);
+        party_listen(&listener, endpoint);
+    }
+    party_close(&caller);
+    UNTIL(listener.port.slot_count == 0 || port_find(&listener.port, listener.last) == NULL);
+    party_close(&listener);
+}
+
+TEST(who_comes_back_is_found_again)
+{
+    come_back(false, "tcp://127.0.0.1:*");
+    come_back(true, "tcp://127.0.0.1:*");
+}
+
+TEST(who_comes_back_at_a_path_is_found_again)
+{
+    char dir[] = "/tmp/port-XXXXXX", endpoint[64];
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/a.ipc", dir);
+    come_back(false, endpoint);
+    CHECK(rmdir(dir) == 0);
+}
+
+/* What an earlier life left at a path is in nobody's way. */
+TEST(a_path_of_a_dead_process_is_taken_over)
+{
+    struct party caller = party_new(), listener = party_new();
+    char dir[] = "/tmp/port-XXXXXX", endpoint[64];
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/a.ipc", dir);
+    FILE *left = fopen(endpoint + strlen("ipc://"), "w");
+    CHECK(left != NULL && fclose(left) == 0);
+    party_open(&caller, false);
+    party_call(&caller, endpoint, &listener);
+    UNTIL(caller.conn.tries >= 2);
+    party_open(&listener, false);
+    party_listen(&listener, endpoint);
+    UNTIL(caller.conn.up);
+    party_close(&caller);
+    party_close(&listener);
+    CHECK(rmdir(dir) == 0);
+}
+
+TEST(a_name_is_looked_up)
+{
+    struct party caller = party_new(), listener = party_new();
+    char endpoint[ADDRESS_TEXT_MAX];
+    party_open(&listener, false);
+    party_listen(&listener, "tcp://127.0.0.1:*");
+    snprintf(endpoint, sizeof endpoint, "tcp://localhost:%u", number_of(listener.endpoint));
+    party_open(&caller, false);
+    party_call(&caller, endpoint, &listener);
+    CHECK(caller.conn.state == CONN_CLOSED);
+    UNTIL(caller.conn.state == CONN_LOOKUP); /* nothing waits for it */
+    UNTIL(caller.conn.up && listener.ups == 1);
+    party_close(&caller);
+    party_close(&listener);
+}
+
+/* One is under way for as long as it takes: it does not come back to a connection at rest. */
+TEST(who_hangs_up_while_a_name_is_looked_up_hears_nothing_of_it)
+{
+    struct party caller = party_new();
+    party_open(&caller, false);
+    for (int i = 0; i < 20; i++) {
+        party_call(&caller, "tcp://localhost:1", &caller);
+        UNTIL(caller.conn.state == CONN_LOOKUP);
+        port_hang_up(&caller.conn);
+        CHECK(caller.conn.state == CONN_CLOSED && caller.conn.port == NULL);
+    }
+    UNTIL(port_find(&caller.port, 0) == NULL);
+    party_close(&caller);
+    CHECK(caller.ups == 0 && caller.conn.tries == 0);
+}
+
+TEST(what_is_no_endpoint_is_not_called)
+{
+    struct party caller = party_new();
+    char endpoint[2 * ADDRESS_TEXT_MAX] = "tcp://";
+    memset(endpoint + 6, 'a', sizeof endpoint - 7);
+    party_open(&caller, false);
+    CHECK(port_call(&caller.port, &caller.conn, "here", NULL) == ERR_CONFIG);
+    CHECK(port_call(&caller.port, &caller.conn, "tcp://*:5", NULL) == ERR_CONFIG);
+    CHECK(port_call(&caller.port, &caller.conn, endpoint, NULL) == ERR_CONFIG);
+    CHECK(caller.conn.port == NULL);
+    CHECK(port_listen(&caller.port, "tcp://192.0.2.1:*") == ERR_CONFIG);
+    party_close(&caller);
+}
+
+TEST(an_address_in_use_is_an_error)
+{
+    struct party first = party_new(), second = party_new();
+    party_open(&first, false);
+    party_listen(&first, "tcp://127.0.0.1:*");
+    party_open(&second, false);
+    CHECK(port_listen(&second.port, first.endpoint) == ERR_SYSTEM);
+    CHECK(errno == EADDRINUSE);
+    party_close(&first);
+    party_close(&second);
+}
+
+/* ---- silence --------------------------------------------------------------------------------- */
+
+TEST(who_was_accepted_and_falls_silent_is_closed)
+{
+    struct party party = party_new();
+    party.rules.heartbeat_ms = 50;
+    party.rules.silence_ms = 300;
+    party_open(&party, false);
+    party_listen(&party, "tcp://127.0.0.1:*");
+    int fd = bare_call(&party);
+    bare_greet(fd);
+    UNTIL(party.ups == 1);
+    uint64_t heard_ms = port_find(&party.port, party.last)->heard_ms;
+    UNTIL(port_find(&party.port, party.last) == NULL);
+    CHECK(clock_now_ms() >= heard_ms + 300);
+    CHECK(party.downs == 0); /* of those that were called */
+    close(fd);
+    party_close(&party);
+}
+
+TEST(who_was_called_and_falls_silent_is_called_again)
+{
+    struct party party = party_new();
+    char endpoint[ADDRESS_TEXT_MAX];
+    int listener = bare_listen(endpoint);
+    party.rules.heartbeat_ms = 50;
+    party.rules.silence_ms = 300;
+    party_open(&party, false);
+    party_call(&party, endpoint, &party);
+    int first = bare_accept(listener);
+    bare_greet(first);
+    UNTIL(party.ups == 1);
+    uint64_t heard_ms = party.conn.heard_ms;
+    UNTIL(party.downs == 1);
+    CHECK(clock_now_ms() >= heard_ms + 300);
+    int second = bare_accept(listener);
+    bare_greet(second);
+    UNTIL(party.ups == 2);
+    close(first);
+    close(second);
+    close(listener);
+    party_close(&party);
+}
+
+/* Each time it says something, were it a single byte, its time begins anew. */
+TEST(who_says_anything_stays)
+{
+    struct party party = party_new();
+    party.rules.heartbeat_ms = 50;
+    party.rules.silence_ms = 500;
+    party_open(&party, false);
+    party_listen(&party, "tcp://127.0.0.1:*");
+    int fd = bare_call(&party);
+    bare_greet(fd);
+    UNTIL(party.ups == 1);
+    uint64_t until_ms = clock_now_ms() + 1500, last_ms = 0;
+    CHECK(write(fd, "\0\xff", 2) == 2);
+    for (uint32_t said = 0; said < 255 && clock_now_ms() < until_ms; turn_all()) {
+        if (clock_now_ms() < last_ms + 20)
+            continue;
+        last_ms = clock_now_ms();
+        CHECK(write(fd, "x", 1) == 1);
+        said++;
+    }
+    CHECK(port_find(&party.port, party.last) != NULL && party.ups == 1);
+    close(fd);
+    UNTIL(port_find(&party.port, party.last) == NULL);
+    party_close(&party);
+}
+
+/* Neither one that says nothing, nor one that says a byte now and then. */
+TEST(who_does_not_finish_the_handshake_is_closed)
+{
+    struct party party = party_new();
+    party.rules.handshake_ms = 300;
+    party_open(&party, false);
+    party_listen(&party, "tcp://127.0.0.1:*");
+    uint64_t began_ms = clock_now_ms();
+    int mute = bare_call(&party), slow = bare_call(&party);
+    bool is_mute_shut = false, is_slow_shut = false;
+    uint32_t said = 1;
+    CHECK(write(slow, "\xff", 1) == 1);
+    while (!is_mute_shut || !is_slow_shut) {
+        CHECK(clock_now_ms() < began_ms + DEADLINE_MS);
+        turn_all();
+        is_mute_shut = is_mute_shut || is_shut(mute);
+        is_slow_shut = is_slow_shut || is_shut(slow);
+        CHECK((!is_mute_shut && !is_slow_shut) || clock_now_ms() >= began_ms + 300);
+        if (clock_now_ms() >= began_ms + 40 * said && said < 7) {
+            CHECK(write(slow, "", 1) == 1);
+            said++;
+        }
+    }
+    CHECK(party.ups == 0 && party.port.strangers == 2);
+    close(mute);
+    close(slow);
+    party_close(&party);
+}
+
+TEST(who_does_not_answer_a_call_is_called_again)
+{
+    struct party party = party_new();
+    char endpoint[ADDRESS_TEXT_MAX];
+    int listener = bare_listen(endpoint);
+    party.rules.handshake_ms = 100;
+    party_open(&party, false);
+    party_call(&party, endpoint, &party);
+    UNTIL(party.conn.tries == 1);
+    uint64_t began_ms = clock_now_ms();
+    UNTIL(party.conn.tries == 3);
+    CHECK(clock_now_ms() >= began_ms + 200);
+    CHECK(party.ups == 0 && party.downs == 0);
+    close(listener);
+    party_close(&party);
+}
+
+/* ---- who does not read ----------------------------------------------------------------------- */
+
+static void keep_while_away(bool secure)
+{
+    struct party caller = party_new(), listener = party_new();
+    uint32_t said = 0;
+    listener.hear = hear_in_order;
+    caller.rules.silence_ms = listener.rules.silence_ms = 60000;
+    party_open(&listener, secure);
+    party_listen(&listener, "tcp://127.0.0.1:*");
+    party_open(&caller, secure);
+    party_call(&caller, listener.endpoint, &listener);
+    UNTIL(caller.conn.up && listener.ups == 1);
+    listener.away = true;
+    /* Also what the kernel takes is full then: nothing leaves any more. */
+    for (uint32_t full = 0; full < 20; turn_all()) {
+        full = conn_has_room(&caller.conn) == ERR_BUSY ? full + 1 : 0;
+        if (full == 0)
+            say_number(&caller.conn, said++);
+        CHECK(said < 2000);
+    }
+    size_t waiting = zmtp_waiting(&caller.conn.zmtp).size;
+    CHECK(waiting >= caller.rules.waiting_max);
+    CHECK(waiting < caller.rules.waiting_max + MiB(1) + KiB(8));
+    CHECK(caller.conn.up && caller.conn.stuck);
+    listener.away = false;
+    UNTIL(listener.messages == said);
+    UNTIL(zmtp_waiting(&caller.conn.zmtp).size == 0);
+    CHECK(!caller.conn.stuck && caller.conn.zmtp.out.room <= MiB(1)); /* given back */
+    say_number(&caller.conn, said);
+    UNTIL(listener.messages == said + 1);
+    CHECK(caller.ups == 1 && caller.downs == 0);
+    party_close(&caller);
+    party_close(&listener);
+}
+
+TEST(who_does_not_read_gets_it_all_later)
+{
+    keep_while_away(false);
+    keep_while_away(true);
+}
+
+/* It asks and asks, and takes no answer: what it is owed is bounded, too. */
+TEST(pings_of_one_who_does_not_read_fill_nothing)
+{
+    static const char ping[] = "\4\7\4PING\0\0";
+    struct party party = party_new();
+    party_open(&party, false);
+    party_listen(&party, "tcp://127.0.0.1:*");
+    int fd = bare_call(&party);
+    bare_greet(fd);
+    UNTIL(party.ups == 1);
+    const struct conn *conn = port_find(&party.port, party.last);
+    uint8_t many[KiB(64) / 9 * 9];
+    for (size_t at = 0; at < sizeof many; at += 9)
+        memcpy(many + at, ping, 9);
+    size_t sent = 0;
+    for (uint64_t until = clock_now_ms() + DEADLINE_MS; sent < MiB(32); turn_all()) {
+        ssize_t size = write(fd, many + sent % 9, sizeof many - sent % 9);
+        CHECK(size > 0 || errno == EAGAIN);
+        sent += size > 0 ? (size_t)size : 0;
+        CHECK(clock_now_ms() < until);
+        CHECK(conn->zmtp.out.size < MiB(4));
+    }
+    close(fd);
+    UNTIL(port_find(&party.port, party.last) == NULL);
+    party_close(&party);
+}
+
+/* ---- hanging up ------------------------------------------------------------------------------ */
+
+static void hang_up_on_others(struct party *party, struct conn *from,
+                              const struct zmtp_message *message)
+{
+    for (uint32_t slot = 0; slot < party->port.slot_count; slot++)
+        for (uint64_t generation = 1; generation < 4; generation++) {
+            struct conn *conn = port_find(&party->port, generation << 32 | slot);
+            if (conn != NULL && conn != from)
+                port_hang_up(conn);
+        }
+}
+
+/* All speak at once; the first one heard is the last one left. */
+TEST(who_speaks_may_end_all_others)
+{
+    enum { COUNT = 5 };
+    struct party callers[COUNT], listener = party_new();
+    uint32_t downs = 0, up = 0;
+    listener.hear = hang_up_on_others;
+    party_open(&listener, false);
+    party_listen(&listener, "tcp://127.0.0.1:*");
+    for (uint32_t i = 0; i < COUNT; i++) {
+        callers[i] = party_new();
+        callers[i].rules.retry_ms = callers[i].rules.retry_max_ms = 60000;
+        party_open(&callers[i], false);
+        party_call(&callers[i], listener.endpoint, &listener);
+        UNTIL(callers[i].conn.up && listener.ups == i + 1);
+    }
+    listener.away = true;
+    for (uint32_t number = 0; number < 12; number++)
+        for (uint32_t i = 0; i < COUNT; i++)
+            say_number(&callers[i].conn, number);
+    for (uint32_t i = 0; i < 10; i++) /* what the kernel takes of it has left */
+        turn_all();
+    listener.away = false;
+    UNTIL(listener.messages == 12);
+    while (downs < COUNT - 1) {
+        turn_all();
+        downs = up = 0;
+        for (uint32_t i = 0; i < COUNT; i++) {
+            downs += callers[i].downs;
+            up += callers[i].conn.up;
+        }
+    }
+    CHECK(up == 1 && listener.messages == 12);
+    for (uint32_t i = 0; i < COUNT; i++)
+        party_close(&callers[i]);
+    party_close(&listener);
+}
+
+/* The same memory calls again at once: nothing of the first call is in it. */
+TEST(who_hangs_up_in_the_middle_may_call_again)
+{
+    struct party caller = party_new(), listener = party_new(), other = party_new();
+    party_open(&listener, true);
+    party_listen(&listener, "tcp://127.0.0.1:*");
+    party_open(&other, true);
+    party_listen(&other, "tcp://127.0.0.1:*");
+    party_open(&caller, true);
+    party_call(&caller, listener.endpoint, &listener);
+    UNTIL(caller.conn.up && listener.ups == 1);
+    listener.away = true;
+    while (conn_has_room(&caller.conn) == ERR_NONE)
+        say_number(&caller.conn, 5);
+    turn_all();
+    uint64_t first = caller.conn.id;
+    port_hang_up(&caller.conn);
+    port_hang_up(&caller.conn);
+    CHECK(caller.conn.port == NULL && port_find(&caller.port, first) == NULL);
+    other.hear = hear_in_order;
+    party_call(&caller, other.endpoint, &other);
+    CHECK(caller.conn.id != first && port_find(&caller.port, first) == NULL);
+    UNTIL(caller.conn.up);
+    say_number(&caller.conn, 0);
+    say_number(&caller.conn, 1);
+    UNTIL(other.messages == 2);
+    listener.away = false;
+    UNTIL(port_find(&listener.port, listener.last) == NULL);
+    CHECK(caller.downs == 0); /* who hangs up is not told */
+    party_close(&caller);
+    party_close(&listener);
+    party_close(&other);
+}
+
+static void hang_up_at_once(struct party *party, struct conn *conn)
+{
+    port_hang_up(conn);
+}
+
+static void call_back_at_once(struct party *party, struct conn *conn)
+{
+    char endpoint[ADDRESS_TEXT_MAX];
+    memcpy(endpoint, conn->endpoint, sizeof endpoint);
+    port_hang_up(conn);
+    CHECK(port_call(&party->port, conn, endpoint, NULL) == ERR_NONE);
+}
+
+/* In `down` the owner may do with it what it likes. */
+TEST(who_is_told_of_an_end_may_hang_up_or_call)
+{
+    struct party caller = party_new(), listener = party_new();
+    char endpoint[ADDRESS_TEXT_MAX];
+    party_open(&listener, false);
+    party_listen(&listener, "tcp://127.0.0.1:*");
+    memcpy(endpoint, listener.endpoint, sizeof endpoint);
+    caller.fall = call_back_at_once;
+    party_open(&caller, false);
+    party_call(&caller, endpoint, &listener);
+    UNTIL(caller.conn.up);
+    party_close(&listener);
+    UNTIL(caller.downs == 1);
+    party_open(&listener, false);
+    party_listen(&listener, endpoint);
+    UNTIL(caller.ups == 2);
+    caller.fall = hang_up_at_once;
+    party_close(&listener);
+    UNTIL(caller.downs == 2);
+    CHECK(caller.conn.port == NULL);
+    party_close(&caller);
+}
+
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+TEST(a_number_is_never_given_twice)
+{
+    enum { COUNT = 300, AT_ONCE = 3 };
+    struct party party = party_new();
+    uint64_t ids[COUNT];
+    party_open(&party, false);
+    party_listen(&party, "tcp://127.0.0.1:*");
+    for (uint32_t count = 0; count < COUNT;) {
+        int fds[AT_ONCE];
+        for (uint32_t i = 0; i < AT_ONCE; i++) {
+            uint32_t ups = party.ups;
+            fds[i] = bare_call(&party);
+            bare_greet(fds[i]);
+            UNTIL(party.ups == ups + 1);
+            ids[count++] = party.last;
+        }
+        for (uint32_t i = 0; i < AT_ONCE; i++) {
+            CHECK(port_find(&party.port, ids[count - AT_ONCE + i]) != NULL);
+            close(fds[i]);
+            UNTIL(port_find(&party.port, ids[count - AT_ONCE + i]) == NULL);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            CHECK(port_find(&party.port, ids[i]) == NULL);
+            for (uint32_t k = 0; k < i; k++)
+                CHECK(ids[i] != ids[k]);
+        }
+    }
+    CHECK(party.port.slot_count == AT_ONCE); /* though their places were used again */
+    CHECK(port_find(&party.port, 0) == NULL && port_find(&party.port, UINT64_MAX) == NULL);
+    party_close(&party);
+}
+
+TEST_MAIN(P(who_opens_later_is_found), P(the_pauses_grow), P(who_comes_back_is_found_again),
+          P(who_comes_back_at_a_path_is_found_again), P(a_path_of_a_dead_process_is_taken_over),
+          P(a_name_is_looked_up), P(who_hangs_up_while_a_name_is_looked_up_hears_nothing_of_it),
+          P(what_is_no_endpoint_is_not_called), P(an_address_in_use_is_an_error),
+          P(who_was_accepted_and_falls_silent_is_closed),
+          P(who_was_called_and_falls_silent_is_called_again), P(who_says_anything_stays),
+          P(who_does_not_finish_the_handshake_is_closed),
+          P(who_does_not_answer_a_call_is_called_again), P(who_does_not_read_gets_it_all_later),
+          P(pings_of_one_who_does_not_read_fill_nothing), P(who_speaks_may_end_all_others),
+          P(who_hangs_up_in_the_middle_may_call_again),
+          P(who_is_told_of_an_end_may_hang_up_or_call), P(a_number_is_never_given_twice))
