@@ -82,16 +82,19 @@ void port_wait(struct port *port, uint32_t wait_ms)
         on_event(port, &events[i]);
 }
 
-static void note_up(struct conn *conn)
+/* False: who was told of it hung up. */
+static bool note_up(struct conn *conn)
 {
     struct port *port = conn->port;
+    uint64_t id = conn->id;
     if (conn->up || conn->zmtp.step != ZMTP_READY)
-        return;
+        return true;
     conn->up = true;
     conn->retry_ms = port->rules->retry_ms;
     conn_want_tick(port, conn->heard_ms + port->rules->heartbeat_ms);
     if (port->rules->up != NULL)
         port->rules->up(port->owner, conn);
+    return port_find(port, id) == conn;
 }
 
 bool port_next(struct port *port, struct conn **from, struct zmtp_message *message)
@@ -101,8 +104,8 @@ bool port_next(struct port *port, struct conn **from, struct zmtp_message *messa
         enum err err = zmtp_next(&conn->zmtp, message);
         if (zmtp_waiting(&conn->zmtp).size > 0)
             conn_touch(conn); /* of the handshake, or a PONG */
-        if (err == ERR_NONE || err == ERR_NOT_FOUND)
-            note_up(conn);
+        if ((err == ERR_NONE || err == ERR_NOT_FOUND) && !note_up(conn))
+            continue;
         if (err == ERR_NONE) {
             port->lending = *from = conn;
             return true;
