@@ -24,9 +24,9 @@ static void stop_accepting(struct port *port)
 {
     log_warn("accept_failed", kv_text("port", port->rules->name), kv_text("text", strerror(errno)),
              kv_text("advice", "raise the limit of open files (ulimit -n, LimitNOFILE=)"));
-    port->paused = true;
+    port->paused_until_ms = clock_now_ms() + PAUSE_MS;
     epoll_ctl(port->epoll, EPOLL_CTL_DEL, port->listener, NULL);
-    conn_want_tick(port, clock_now_ms() + PAUSE_MS);
+    conn_want_tick(port, port->paused_until_ms);
 }
 
 static void accept_all(struct port *port)
@@ -168,11 +168,16 @@ static void tell_strangers(struct port *port, uint64_t now_ms)
              kv_u64("count", port->strangers));
 }
 
-static void listen_again(struct port *port)
+static void listen_again(struct port *port, uint64_t now_ms)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = LISTENER};
-    if (port->paused && epoll_ctl(port->epoll, EPOLL_CTL_ADD, port->listener, &event) == 0)
-        port->paused = false;
+    bool due = now_ms >= port->paused_until_ms;
+    if (port->paused_until_ms == 0)
+        return;
+    if (due && epoll_ctl(port->epoll, EPOLL_CTL_ADD, port->listener, &event) == 0)
+        port->paused_until_ms = 0;
+    else
+        conn_want_tick(port, due ? now_ms + PAUSE_MS : port->paused_until_ms);
 }
 
 void port_tick(struct port *port)
@@ -180,7 +185,7 @@ void port_tick(struct port *port)
     uint64_t now_ms = clock_now_ms();
     port->lending = NULL;
     port->due_ms = UINT64_MAX;
-    listen_again(port);
+    listen_again(port, now_ms);
     for (uint32_t slot = 0; slot < port->slot_count; slot++)
         if (conn_slots(port)[slot].conn != NULL)
             tick(conn_slots(port)[slot].conn, now_ms);

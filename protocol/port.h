@@ -61,8 +61,8 @@ struct port {
     uint32_t slot_count;
     struct conn *ready, **ready_last, *dirty;
     const struct conn *lending;
-    bool paused;    /* no descriptor is left for whom we would accept */
-    char path[108]; /* of a listener of ipc:// */
+    uint64_t paused_until_ms; /* no descriptor is left for whom we would accept; 0: there are */
+    char path[108];           /* of a listener of ipc:// */
     uint64_t strangers, strangers_told, strangers_due_ms, refused;
 };
 
