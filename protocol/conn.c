@@ -220,6 +220,8 @@ void conn_push(struct conn *conn)
             continue;
         if (size < 0)
             break;
+        if (conn->stuck) /* it reads, so it lives: a question would be behind all that waits */
+            conn->heard_ms = clock_now_ms();
         zmtp_sent(&conn->zmtp, (size_t)size);
         left = zmtp_waiting(&conn->zmtp);
     }
