@@ -315,11 +315,22 @@ void conn_look_again(struct conn *conn)
         conn_lose(conn, err);
 }
 
+/* Who calls a number of this machine that nobody has may be given that very number for its own
+ * end: it would speak with itself, and be in the way of who wants to listen there. */
+static bool is_own_end(int fd)
+{
+    struct address own = {.size = sizeof own.at}, other = {.size = sizeof other.at};
+    return getsockname(fd, (struct sockaddr *)&own.at, &own.size) == 0 &&
+           getpeername(fd, (struct sockaddr *)&other.at, &other.size) == 0 &&
+           own.size == other.size && memcmp(&own.at, &other.at, own.size) == 0;
+}
+
 void conn_connected(struct conn *conn)
 {
     int error = 0;
     socklen_t size = sizeof error;
-    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0 ||
+        is_own_end(conn->fd)) {
         conn_lose(conn, ERR_CLOSED);
         return;
     }
