@@ -344,7 +344,7 @@ enum err port_call(struct port *port, struct conn *conn, const char *endpoint,
                    const uint8_t *server_key)
 {
     struct address address;
-    assert(conn->port == NULL);
+    assert(conn->port == NULL && (server_key != NULL) == (port->keys != NULL));
     enum err err = address_parse(endpoint, false, &address);
     if (strlen(endpoint) >= sizeof conn->endpoint || (err != ERR_NONE && err != ERR_NOT_FOUND))
         return ERR_CONFIG;

@@ -77,7 +77,8 @@ MUST_USE enum err port_listen(struct port *port, const char *endpoint);
 /* Where it was really bound. */
 void port_endpoint(const struct port *port, char text[ADDRESS_TEXT_MAX]);
 
-/* Calls, again and again, until it is hung up. `server_key` NULL: no CURVE. ERR_NOMEM.
+/* Calls, again and again, until it is hung up. `server_key`: with CURVE, that is where the port
+ * has keys; else NULL. `endpoint` must not be the one in `conn`. ERR_NOMEM.
  * ERR_CONFIG: no such endpoint. */
 MUST_USE enum err port_call(struct port *port, struct conn *conn, const char *endpoint,
                             const uint8_t *server_key);
