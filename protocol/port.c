@@ -180,9 +180,21 @@ static void listen_again(struct port *port, uint64_t now_ms)
         conn_want_tick(port, due ? now_ms + PAUSE_MS : port->paused_until_ms);
 }
 
+/* We were paused, or busy for long: what nobody could hear is no silence of theirs. */
+static void excuse_all(struct port *port, uint64_t now_ms, uint64_t late_ms)
+{
+    for (uint32_t slot = 0; slot < port->slot_count; slot++) {
+        struct conn *conn = conn_slots(port)[slot].conn;
+        if (conn != NULL)
+            conn->heard_ms = conn->heard_ms + late_ms < now_ms ? conn->heard_ms + late_ms : now_ms;
+    }
+}
+
 void port_tick(struct port *port)
 {
     uint64_t now_ms = clock_now_ms();
+    if (now_ms > port->due_ms && now_ms - port->due_ms >= port->rules->heartbeat_ms)
+        excuse_all(port, now_ms, now_ms - port->due_ms);
     port->lending = NULL;
     port->due_ms = UINT64_MAX;
     listen_again(port, now_ms);
@@ -191,6 +203,7 @@ void port_tick(struct port *port)
             tick(conn_slots(port)[slot].conn, now_ms);
     tell_strangers(port, now_ms);
 }
+
 void port_push(struct port *port)
 {
     for (struct conn *conn; (conn = port->dirty) != NULL;) {
