@@ -151,7 +151,8 @@ static void note_stranger(struct port *port)
     uint64_t now_ms = clock_now_ms();
     if (port->strangers++ == port->strangers_told)
         port->strangers_due_ms = now_ms + port->rules->handshake_ms + SETTLE_MS;
-    conn_want_tick(port, port->strangers_due_ms);
+    if (port->strangers >= 2 * port->strangers_told)
+        conn_want_tick(port, port->strangers_due_ms);
 }
 
 static void note_refusal(struct conn *conn)

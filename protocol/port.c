@@ -82,6 +82,14 @@ void port_wait(struct port *port, uint32_t wait_ms)
         on_event(port, &events[i]);
 }
 
+/* A tick looks at every connection: those of many fall together, eight in the time of a heartbeat
+ * at most. */
+static void want_heartbeat(struct conn *conn, uint64_t last_ms)
+{
+    uint32_t heartbeat_ms = conn->port->rules->heartbeat_ms, grid_ms = heartbeat_ms / 8 + 1;
+    conn_want_tick(conn->port, (last_ms + heartbeat_ms + grid_ms - 1) / grid_ms * grid_ms);
+}
+
 /* False: who was told of it hung up. */
 static bool note_up(struct conn *conn)
 {
@@ -91,7 +99,7 @@ static bool note_up(struct conn *conn)
         return true;
     conn->up = true;
     conn->retry_ms = port->rules->retry_ms;
-    conn_want_tick(port, conn->heard_ms + port->rules->heartbeat_ms);
+    want_heartbeat(conn, conn->heard_ms);
     if (port->rules->up != NULL)
         port->rules->up(port->owner, conn);
     return port_find(port, id) == conn;
@@ -124,16 +132,18 @@ static void tick_up(struct conn *conn, uint64_t now_ms)
     const struct port_rules *rules = conn->port->rules;
     uint64_t last_ms = conn->heard_ms > conn->pinged_ms ? conn->heard_ms : conn->pinged_ms;
     if (now_ms >= conn->heard_ms + rules->silence_ms) {
-        log_info("silence", kv_text("port", rules->name));
+        if (!conn->accepted) /* strangers do not fill the log */
+            log_info("silence", kv_text("endpoint", conn->endpoint));
         conn_lose(conn, ERR_TIMEOUT);
         return;
     }
     if (now_ms >= last_ms + rules->heartbeat_ms) {
-        zmtp_ping(&conn->zmtp);
-        conn_touch(conn);
         conn->pinged_ms = last_ms = now_ms;
+        if (zmtp_waiting(&conn->zmtp).size == 0) /* else it does not read, and has enough to hear */
+            zmtp_ping(&conn->zmtp);
+        conn_touch(conn);
     }
-    conn_want_tick(conn->port, last_ms + rules->heartbeat_ms);
+    want_heartbeat(conn, last_ms);
 }
 
 static void tick(struct conn *conn, uint64_t now_ms)
