@@ -132,8 +132,6 @@ static void tick_up(struct conn *conn, uint64_t now_ms)
     const struct port_rules *rules = conn->port->rules;
     uint64_t last_ms = conn->heard_ms > conn->pinged_ms ? conn->heard_ms : conn->pinged_ms;
     if (now_ms >= conn->heard_ms + rules->silence_ms) {
-        if (!conn->accepted) /* strangers do not fill the log */
-            log_info("silence", kv_text("endpoint", conn->endpoint));
         conn_lose(conn, ERR_TIMEOUT);
         return;
     }

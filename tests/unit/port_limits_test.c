@@ -274,6 +274,29 @@ TEST(strangers_do_not_fill_the_log)
     party_close(&party);
 }
 
+/* A guest in another's process: its owner is told, and says what it likes. */
+TEST(who_calls_says_nothing_in_the_log)
+{
+    struct party listener = party_new(), caller = party_new();
+    caller.rules.heartbeat_ms = 50;
+    caller.rules.silence_ms = 200;
+    party_open(&listener, false);
+    party_listen(&listener, "tcp://127.0.0.1:*");
+    party_open(&caller, false);
+    begin_log();
+    party_call(&caller, listener.endpoint, &listener);
+    UNTIL(caller.ups == 1 && listener.ups == 1);
+    listener.away = true;
+    UNTIL(caller.downs == 1);
+    listener.away = false;
+    UNTIL(caller.ups == 2);
+    party_close(&listener);
+    UNTIL(caller.downs == 2 && caller.conn.tries >= 4);
+    CHECK(told("event=") == 0);
+    end_log();
+    party_close(&caller);
+}
+
 /* ---- oneself --------------------------------------------------------------------------------- */
 
 /* As the kernel may do with one who calls a number that nobody has. */
@@ -368,5 +391,6 @@ TEST_MAIN(P(without_descriptors_it_neither_spins_nor_complains),
           P(without_descriptors_a_call_is_tried_again), P(a_pause_of_ours_is_no_silence_of_theirs),
           P(heartbeats_of_many_fall_together), P(who_does_not_read_is_not_asked_either),
           P(who_reads_slowly_is_not_silent), P(strangers_do_not_fill_the_log),
-          P(who_reached_itself_tries_again), P(who_is_told_that_one_came_may_hang_up),
+          P(who_calls_says_nothing_in_the_log), P(who_reached_itself_tries_again),
+          P(who_is_told_that_one_came_may_hang_up),
           P(who_is_told_that_a_call_was_taken_may_call_anew))

@@ -361,6 +361,7 @@ static void keep_while_away(bool secure)
     uint32_t said = 0;
     listener.hear = hear_in_order;
     caller.rules.silence_ms = listener.rules.silence_ms = 60000;
+    caller.rules.heartbeat_ms = listener.rules.heartbeat_ms = 60000; /* they wake nobody */
     party_open(&listener, secure);
     party_listen(&listener, "tcp://127.0.0.1:*");
     party_open(&caller, secure);
