@@ -206,7 +206,7 @@ TEST(who_does_not_read_is_not_asked_either)
     CHECK(write(fd, "\0\xff", 2) == 2);
     for (uint32_t said = 0; said < 40; said++) {
         uint64_t until_ms = clock_now_ms() + 12;
-        CHECK(write(fd, "x", 1) == 1);
+        CHECK(send(fd, "x", 1, MSG_NOSIGNAL) == 1);
         UNTIL(clock_now_ms() >= until_ms);
     }
     CHECK(port_find(&party.port, party.last) == conn);

@@ -298,7 +298,7 @@ TEST(who_says_anything_stays)
         if (clock_now_ms() < last_ms + 20)
             continue;
         last_ms = clock_now_ms();
-        CHECK(write(fd, "x", 1) == 1);
+        CHECK(send(fd, "x", 1, MSG_NOSIGNAL) == 1);
         said++;
     }
     CHECK(port_find(&party.port, party.last) != NULL && party.ups == 1);
@@ -326,7 +326,7 @@ TEST(who_does_not_finish_the_handshake_is_closed)
         is_slow_shut = is_slow_shut || is_shut(slow);
         CHECK((!is_mute_shut && !is_slow_shut) || clock_now_ms() >= began_ms + 300);
         if (clock_now_ms() >= began_ms + 40 * said && said < 7) {
-            CHECK(write(slow, "", 1) == 1);
+            CHECK(send(slow, "", 1, MSG_NOSIGNAL) == 1);
             said++;
         }
     }
@@ -412,7 +412,7 @@ TEST(pings_of_one_who_does_not_read_fill_nothing)
         memcpy(many + at, ping, 9);
     size_t sent = 0;
     for (uint64_t until = clock_now_ms() + DEADLINE_MS; sent < MiB(32); turn_all()) {
-        ssize_t size = write(fd, many + sent % 9, sizeof many - sent % 9);
+        ssize_t size = send(fd, many + sent % 9, sizeof many - sent % 9, MSG_NOSIGNAL);
         CHECK(size > 0 || errno == EAGAIN);
         sent += size > 0 ? (size_t)size : 0;
         CHECK(clock_now_ms() < until);
