@@ -15,11 +15,26 @@ static crypto_generichash_state *inner(struct hash_state *state)
 void hash_begin(struct hash_state *state)
 {
     crypto_generichash_init(inner(state), NULL, 0, HASH_SIZE);
+    state->size = 0;
+}
+
+static void hand_on(struct hash_state *state)
+{
+    crypto_generichash_update(inner(state), state->gathered, state->size);
+    state->size = 0;
 }
 
 void hash_add(struct hash_state *state, struct span part)
 {
-    crypto_generichash_update(inner(state), part.data, part.size);
+    if (part.size > HASH_GATHER - state->size)
+        hand_on(state);
+    if (part.size > HASH_GATHER) {
+        crypto_generichash_update(inner(state), part.data, part.size);
+        return;
+    }
+    if (part.size > 0)
+        memcpy(state->gathered + state->size, part.data, part.size);
+    state->size += part.size;
 }
 
 void hash_add_u64(struct hash_state *state, uint64_t number)
@@ -35,6 +50,7 @@ void hash_add_sized(struct hash_state *state, struct span part)
 
 void hash_end(struct hash_state *state, uint8_t hash[HASH_SIZE])
 {
+    hand_on(state);
     crypto_generichash_final(inner(state), hash, HASH_SIZE);
 }
 

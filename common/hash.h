@@ -6,9 +6,14 @@
 
 enum { HASH_SIZE = 32, HASH_KEY_SIZE = 16 };
 
-/* BLAKE2b-256 (RFC 7693) over parts, one after the other. */
+enum { HASH_GATHER = 256 };
+
+/* BLAKE2b-256 (RFC 7693) over parts, one after the other. Small ones are gathered first: each call
+ * of the library costs, whatever it brings. */
 struct hash_state {
     _Alignas(64) uint8_t opaque[384];
+    uint8_t gathered[HASH_GATHER];
+    size_t size;
 };
 
 void hash_begin(struct hash_state *state);

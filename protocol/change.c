@@ -52,10 +52,13 @@ static struct verdict read_tags(struct span *rest, const struct wire_value *list
     return FINE;
 }
 
-static struct verdict read_headers(struct span whole, struct span *headers)
+static struct verdict read_headers(struct span *from, struct span *headers)
 {
     struct wire_value map, item;
-    struct span rest = whole;
+    struct span whole, rest;
+    if (!wire_take(from, &whole))
+        return WRONG(ERR_BAD_REQUEST, "a change is cut short");
+    rest = whole;
     if (!wire_next(&rest, &map) || map.kind != WIRE_MAP)
         return WRONG(ERR_BAD_REQUEST, "headers: a map of text to text");
     if (whole.size > HEADERS_BYTES_MAX)
@@ -104,12 +107,13 @@ static struct verdict read_place(struct span key, const struct wire_value *value
     return FINE;
 }
 
-static struct verdict read_field(struct span key, struct span whole,
+/* Takes the value of `key` off `*rest`; after an error it stands anywhere. */
+static struct verdict read_field(struct span key, struct span *rest,
                                  const struct change_limits *limits, struct change *change)
 {
     struct wire_value value;
-    struct span rest = whole;
-    if (!wire_next(&rest, &value))
+    struct span whole = *rest;
+    if (!wire_next(rest, &value))
         return WRONG(ERR_BAD_REQUEST, "a change is cut short");
     if (span_is(key, "data")) {
         if (value.kind != WIRE_BIN && value.kind != WIRE_TEXT)
@@ -118,7 +122,7 @@ static struct verdict read_field(struct span key, struct span whole,
         return FINE;
     }
     if (span_is(key, "tags"))
-        return read_tags(&rest, &value, limits, &change->tags);
+        return read_tags(rest, &value, limits, &change->tags);
     if (span_is(key, "type"))
         return read_type(&value, &change->type);
     if (span_is(key, "key")) {
@@ -130,8 +134,10 @@ static struct verdict read_field(struct span key, struct span whole,
         change->removes = value.flag;
         return value.kind == WIRE_BOOL ? FINE : WRONG(ERR_BAD_REQUEST, "delete: true or false");
     }
-    if (span_is(key, "headers"))
-        return read_headers(whole, &change->headers);
+    if (span_is(key, "headers")) {
+        *rest = whole;
+        return read_headers(rest, &change->headers);
+    }
     if (span_is(key, "ctype"))
         return read_text(&value, CTYPE_MAX, &change->ctype, "ctype: a text",
                          "ctype: too long; limit 128 bytes");
@@ -165,10 +171,9 @@ static struct verdict read_change(struct span *rest, const struct change_limits 
         return WRONG(ERR_BAD_REQUEST, "changes: an array of maps");
     change_clear(change);
     for (uint64_t i = 0; i < map.number; i++) {
-        struct span value;
-        if (!wire_next(&inside, &key) || key.kind != WIRE_TEXT || !wire_take(&inside, &value))
+        if (!wire_next(&inside, &key) || key.kind != WIRE_TEXT)
             return WRONG(ERR_BAD_REQUEST, "a change is a map with text keys");
-        struct verdict verdict = read_field(key.bytes, value, limits, change);
+        struct verdict verdict = read_field(key.bytes, &inside, limits, change);
         if (verdict.err != ERR_NONE)
             return verdict;
     }
@@ -309,7 +314,7 @@ enum err change_row_decode(struct span row, uint64_t *id, uint64_t *ts, struct s
             *hash = value.bytes;
         else if (span_is(key.bytes, "size"))
             change->size = value.number;
-        else if (read_field(key.bytes, whole, &change_limits_default, change).err != ERR_NONE)
+        else if (read_field(key.bytes, &whole, &change_limits_default, change).err != ERR_NONE)
             continue; /* a field of a newer server */
     }
     return ERR_NONE;

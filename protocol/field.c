@@ -84,14 +84,28 @@ static bool decode_span(const struct message_field *field, const struct wire_val
     return true;
 }
 
-bool field_decode(const struct message_field *field, struct span *rest, void *at)
+static bool decode_raw(const struct message_field *field, struct span *rest, struct span *out)
 {
-    struct span whole;
     struct wire_value value;
+    struct span whole, inside;
     if (!wire_take(rest, &whole))
         return false;
-    struct span inside = whole;
+    inside = whole;
     if (!wire_next(&inside, &value))
+        return false;
+    if (value.kind == WIRE_NIL)
+        return true;
+    *out = whole;
+    return whole.size <= field->max;
+}
+
+/* After an error `*rest` stands anywhere: the message is refused as a whole. */
+bool field_decode(const struct message_field *field, struct span *rest, void *at)
+{
+    struct wire_value value;
+    if (field->kind == FIELD_RAW)
+        return decode_raw(field, rest, at);
+    if (!wire_next(rest, &value))
         return false;
     if (value.kind == WIRE_NIL)
         return true;
@@ -107,10 +121,9 @@ bool field_decode(const struct message_field *field, struct span *rest, void *at
     case FIELD_RECORDS:
         return decode_span(field, &value, at);
     case FIELD_TEXTS:
-        return value.kind == WIRE_ARRAY && decode_texts(&inside, value.number, field->max, at);
+        return value.kind == WIRE_ARRAY && decode_texts(rest, value.number, field->max, at);
     case FIELD_RAW:
-        *(struct span *)at = whole;
-        return whole.size <= field->max;
+        break;
     }
     return false;
 }

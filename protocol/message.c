@@ -11,7 +11,7 @@
 #define ASK(NAME, name, number, from, to, sentence) \
     static const struct message_field fields_of_##name[] = {
 #define FIELD(kind, msg, field, max, sentence) \
-    {#field, FIELD_##kind, offsetof(struct message, msg.field), max, sentence},
+    {#field, sizeof #field - 1, FIELD_##kind, offsetof(struct message, msg.field), max, sentence},
 #define END(name) \
     {             \
         0         \
@@ -21,10 +21,12 @@
 #include "protocol/messages.def"
 
 static const struct message_info infos[MESSAGE_TYPE_MAX] = {
-#define ASK(NAME, name, number, from, to, sentence) \
-    [number] = {#name, true, PROCESS_##from, PROCESS_##to, fields_of_##name, sentence},
-#define ANSWER(NAME, name, number, from, to, sentence) \
-    [number] = {#name, false, PROCESS_##from, PROCESS_##to, fields_of_##name, sentence},
+#define ASK(NAME, name, number, from, to, sentence)                      \
+    [number] = {#name,        sizeof #name - 1, true,    PROCESS_##from, \
+                PROCESS_##to, fields_of_##name, sentence},
+#define ANSWER(NAME, name, number, from, to, sentence)                   \
+    [number] = {#name,        sizeof #name - 1, false,   PROCESS_##from, \
+                PROCESS_##to, fields_of_##name, sentence},
 #include "protocol/messages.def"
 };
 
@@ -63,7 +65,8 @@ static uint32_t field_count(const struct message_info *info)
 static enum message_type type_by_verb(struct span verb)
 {
     for (unsigned type = 1; type < CLIENT_TYPE_MAX; type++)
-        if (infos[type].name != NULL && span_is(verb, infos[type].name))
+        if (infos[type].name_size == verb.size && verb.size > 0 &&
+            memcmp(verb.data, infos[type].name, verb.size) == 0)
             return (enum message_type)type;
     return MESSAGE_NONE;
 }
@@ -126,14 +129,14 @@ void message_encode_map(const struct message *message, struct bytes *out)
         pairs += !is_left_out(info, field, field_at(message, field));
     wire_pack_map(out, pairs);
     wire_pack_text(out, SPAN("verb", 4));
-    wire_pack_text(out, SPAN_TEXT(info->name));
+    wire_pack_text(out, SPAN(info->name, info->name_size));
     wire_pack_text(out, SPAN("req", 3));
     wire_pack_u64(out, message->request);
     for (const struct message_field *field = info->fields; field->name != NULL; field++) {
         const void *at = field_at(message, field);
         if (is_left_out(info, field, at))
             continue;
-        wire_pack_text(out, SPAN_TEXT(field->name));
+        wire_pack_text(out, SPAN(field->name, field->name_size));
         field_encode(field, at, out);
     }
 }
@@ -224,7 +227,7 @@ enum err message_decode(struct span frame, struct message *out)
 static const struct message_field *field_by_name(const struct message_info *info, struct span name)
 {
     for (const struct message_field *field = info->fields; field->name != NULL; field++)
-        if (span_is(name, field->name))
+        if (span_equal(name, SPAN(field->name, field->name_size)))
             return field;
     return NULL;
 }

@@ -87,6 +87,7 @@ enum field_kind {
 
 struct message_field {
     const char *name; /* NULL ends the list */
+    size_t name_size;
     enum field_kind kind;
     size_t offset, max;
     const char *sentence;
@@ -94,6 +95,7 @@ struct message_field {
 
 struct message_info {
     const char *name; /* as in the table, lower case; NULL: no such type */
+    size_t name_size;
     bool is_ask;
     enum message_process from, to;
     const struct message_field *fields;
