@@ -11,8 +11,10 @@ static void use_tag(struct flush *flush, struct span tag, uint64_t id)
         flush->changed = bytes_resize(flush->changed, flush->changed_room, sizeof *flush->changed);
     }
     struct state_tag *changed = &flush->changed[number];
-    if (number == known)
+    if (number == known) {
         *changed = (struct state_tag){.first = id};
+        flush->rows++;
+    }
     changed->last = id;
     changed->count++;
 }
@@ -115,7 +117,6 @@ enum err flush_add(struct flush *flush, const struct effect *effect)
     flush->newest = effect->index;
     struct outcome outcome = overlay_outcome(effect);
     bytes_append(&flush->outcomes, &outcome, sizeof outcome);
-    flush->rows++;
     flush->bytes += effect->body.size;
     return apply_is_commit(effect) ? use_tags(flush, effect) : ERR_NONE;
 }
@@ -133,7 +134,8 @@ void flush_mark(struct flush *flush, const struct apply_mark *at)
 
 bool flush_full(const struct flush *flush)
 {
-    return flush->rows >= FLUSH_ROWS || flush->bytes >= FLUSH_BYTES;
+    return flush->rows >= FLUSH_ROWS || flush->outcomes.size >= FLUSH_OUTCOMES ||
+           flush->bytes >= FLUSH_BYTES;
 }
 
 enum err flush_write(struct flush *flush, struct state *state, uint64_t keep_index)

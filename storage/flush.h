@@ -8,7 +8,8 @@
 #include "storage/collection.h"
 #include "storage/state.h"
 
-enum { FLUSH_ROWS = 4096, FLUSH_BYTES = 16 << 20, FLUSH_MS = 500 };
+/* Rows of state.db: of tags and of keys. Outcomes are packed, and cost little. */
+enum { FLUSH_ROWS = 8192, FLUSH_OUTCOMES = 4 << 20, FLUSH_BYTES = 16 << 20, FLUSH_MS = 500 };
 
 struct flush {
     uint8_t key[HASH_KEY_SIZE];
@@ -20,9 +21,9 @@ struct flush {
     struct collection collection; /* keys */
     struct apply_mark at;         /* behind all that was added */
     uint64_t newest;              /* log index of the newest outcome */
-    uint32_t rows;
-    size_t bytes; /* of the bodies that went by */
-    bool waiting; /* something was added since the last write */
+    uint32_t rows;                /* of tags and keys, so far */
+    size_t bytes;                 /* of the bodies that went by */
+    bool waiting;                 /* something was added since the last write */
 };
 
 void flush_open(struct flush *flush, const uint8_t key[HASH_KEY_SIZE], const struct apply_mark *at);

@@ -66,6 +66,8 @@ static enum err step_inside(sqlite3 *db, const struct schema *schema, uint32_t v
     snprintf(mark, sizeof mark, "PRAGMA application_id = %u; PRAGMA user_version = %u",
              schema->application_id, version + 1);
     TRY(run(db, schema->steps[version]));
+    if (schema->move != NULL)
+        TRY(schema->move(db, version + 1));
     return run(db, mark);
 }
 

@@ -21,6 +21,8 @@ struct schema {
     uint32_t application_id;  /* SQLite's header field */
     uint32_t version;         /* user_version; equals the number of steps */
     const char *const *steps; /* step n brings version n to n + 1; constant SQL */
+    /* Behind the step to `version` and in its transaction: what SQL cannot say. May be NULL. */
+    enum err (*move)(sqlite3 *db, uint32_t version);
     enum schema_sync sync;
     uint32_t page_size, cache_kib;
     uint32_t checkpoint_pages; /* wal_autocheckpoint; 0: only by store_checkpoint */

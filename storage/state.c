@@ -8,18 +8,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { PRUNE_MAX = 8192 };
-
-static uint32_t outcome_crc(const struct outcome *outcome)
-{
-    uint64_t numbers[] = {outcome->index, outcome->first_id, outcome->ts, outcome->body_hash,
-                          outcome->change_count};
-    const char *kind = err_name(outcome->err);
-    uint32_t crc = hash_crc32c(0, SPAN(numbers, sizeof numbers));
-    crc = hash_crc32c(crc, SPAN_TEXT(kind));
-    return hash_crc32c(crc, SPAN(outcome->txid, sizeof outcome->txid));
-}
-
 static uint32_t tag_crc(struct span tag, const struct state_tag *known)
 {
     uint32_t crc = hash_crc32c(0, tag);
@@ -48,27 +36,7 @@ static void bind_blob(sqlite3_stmt *statement, int at, struct span blob)
                         SQLITE_STATIC);
 }
 
-#define OUTCOME_COLUMNS "idx, txid, kind, id, count, ts, body_hash, crc"
-#define TAG_COLUMNS     "first, last, count, crc"
-
-/* Reads OUTCOME_COLUMNS. */
-static enum err read_outcome_row(sqlite3_stmt *row, struct outcome *out)
-{
-    struct span txid = column_blob(row, 1);
-    const char *kind = (const char *)sqlite3_column_text(row, 2);
-    if (txid.size != sizeof out->txid)
-        return ERR_CORRUPT;
-    *out = (struct outcome){
-        .index = column_u64(row, 0),
-        .first_id = column_u64(row, 3),
-        .change_count = (uint32_t)column_u64(row, 4),
-        .ts = column_u64(row, 5),
-        .body_hash = column_u64(row, 6),
-        .err = kind ? err_by_name(kind, (size_t)sqlite3_column_bytes(row, 2)) : ERR_NONE,
-    };
-    memcpy(out->txid, txid.data, sizeof out->txid);
-    return outcome_crc(out) == (uint32_t)column_u64(row, 7) ? ERR_NONE : ERR_CORRUPT;
-}
+#define TAG_COLUMNS "first, last, count, crc"
 
 /* Reads TAG_COLUMNS from column `at` on. */
 static enum err read_tag_row(sqlite3_stmt *row, int at, struct span tag, struct state_tag *out)
@@ -82,8 +50,6 @@ static enum err prepare_reads(struct state *state)
 {
     struct store *store = &state->store;
     TRY(store_prepare(store, "SELECT content, crc FROM mark", &state->read_mark));
-    TRY(store_prepare(store, "SELECT " OUTCOME_COLUMNS " FROM outcomes WHERE idx = ?1",
-                      &state->read_outcome));
     return store_prepare(store, "SELECT " TAG_COLUMNS " FROM tags WHERE tag = ?1",
                          &state->read_tag);
 }
@@ -92,42 +58,10 @@ static enum err prepare_writes(struct state *state)
 {
     struct store *store = &state->store;
     TRY(store_prepare(store, "REPLACE INTO mark VALUES(1, ?1, ?2, ?3)", &state->write_mark));
-    TRY(store_prepare(store, "INSERT INTO outcomes VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                      &state->add_outcome));
-    TRY(store_prepare(store, "SELECT idx, ts FROM outcomes ORDER BY idx LIMIT ?1", &state->oldest));
-    TRY(store_prepare(store, "DELETE FROM outcomes WHERE idx < ?1", &state->prune));
     TRY(store_prepare(store, "UPDATE tags SET first=?2, last=?3, count=?4, crc=?5 WHERE tag=?1",
                       &state->change_tag));
     TRY(store_prepare(store, "INSERT INTO tags VALUES(?1, ?2, ?3, ?4, ?5)", &state->add_tag));
     return store_prepare(store, "INSERT INTO configs VALUES(?1, ?2)", &state->add_config);
-}
-
-/* The index up to which rows may go: below the floor and below keep_index. */
-static enum err find_expired(struct state *state, uint64_t floor, uint64_t keep_index,
-                             uint64_t *expired)
-{
-    bool row = true;
-    *expired = 0;
-    sqlite3_bind_int(state->oldest, 1, PRUNE_MAX);
-    for (;;) {
-        TRY(store_step(&state->store, state->oldest, &row));
-        if (!row || column_u64(state->oldest, 1) >= floor ||
-            column_u64(state->oldest, 0) >= keep_index)
-            break;
-        *expired = column_u64(state->oldest, 0) + 1;
-    }
-    sqlite3_reset(state->oldest);
-    return ERR_NONE;
-}
-
-static enum err prune(struct state *state, uint64_t floor, uint64_t keep_index)
-{
-    uint64_t expired;
-    TRY(find_expired(state, floor, keep_index, &expired));
-    if (expired == 0)
-        return ERR_NONE;
-    bind_u64(state->prune, 1, expired);
-    return store_step(&state->store, state->prune, NULL);
 }
 
 static enum err write_mark(struct state *state, const struct apply_mark *mark)
@@ -145,6 +79,7 @@ enum err state_open(struct state *state, const char *path)
     TRY(store_open(&state->store, path, &state_schema));
     TRY(prepare_reads(state));
     TRY(prepare_writes(state));
+    TRY(statepacks_open(&state->packs, &state->store, true));
     return statekeys_open(&state->keys, &state->store, true);
 }
 
@@ -152,17 +87,17 @@ enum err state_open_reader(struct state *state, const char *path)
 {
     TRY(store_open_reader(&state->store, path, &state_schema));
     TRY(prepare_reads(state));
+    TRY(statepacks_open(&state->packs, &state->store, false));
     return statekeys_open(&state->keys, &state->store, false);
 }
 
 void state_close(struct state *state)
 {
-    sqlite3_stmt *statements[] = {state->read_mark,   state->write_mark, state->read_outcome,
-                                  state->add_outcome, state->oldest,     state->prune,
-                                  state->read_tag,    state->change_tag, state->add_tag,
-                                  state->add_config};
+    sqlite3_stmt *statements[] = {state->read_mark,  state->write_mark, state->read_tag,
+                                  state->change_tag, state->add_tag,    state->add_config};
     for (size_t i = 0; i < COUNT_OF(statements); i++)
         sqlite3_finalize(statements[i]);
+    statepacks_close(&state->packs);
     statekeys_close(&state->keys);
     store_close(&state->store);
     *state = (struct state){0};
@@ -215,19 +150,7 @@ enum err state_begin(struct state *state)
 
 enum err state_add_outcome(struct state *state, const struct outcome *outcome)
 {
-    sqlite3_stmt *add = state->add_outcome;
-    bind_u64(add, 1, outcome->index);
-    bind_blob(add, 2, SPAN(outcome->txid, sizeof outcome->txid));
-    if (outcome->err == ERR_NONE)
-        sqlite3_bind_null(add, 3);
-    else
-        sqlite3_bind_text(add, 3, err_name(outcome->err), -1, SQLITE_STATIC);
-    bind_u64(add, 4, outcome->first_id);
-    bind_u64(add, 5, outcome->change_count);
-    bind_u64(add, 6, outcome->ts);
-    bind_u64(add, 7, outcome->body_hash);
-    bind_u64(add, 8, outcome_crc(outcome));
-    return store_step(&state->store, add, NULL);
+    return statepacks_add(&state->packs, outcome);
 }
 
 enum err state_add_tag(struct state *state, struct span tag, const struct state_tag *more)
@@ -255,21 +178,15 @@ enum err state_add_config(struct state *state, uint64_t index, struct span recor
 
 enum err state_end(struct state *state, const struct apply_mark *mark, uint64_t keep_index)
 {
-    TRY(prune(state, mark->floor, keep_index));
+    TRY(statepacks_end(&state->packs));
+    TRY(statepacks_prune(&state->packs, mark->floor, keep_index));
     TRY(write_mark(state, mark));
     return store_commit(&state->store);
 }
 
 enum err state_outcome(struct state *state, uint64_t index, struct outcome *out)
 {
-    bool row;
-    bind_u64(state->read_outcome, 1, index);
-    TRY(store_step(&state->store, state->read_outcome, &row));
-    if (!row)
-        return ERR_NOT_FOUND;
-    enum err err = read_outcome_row(state->read_outcome, out);
-    sqlite3_reset(state->read_outcome);
-    return err;
+    return statepacks_find(&state->packs, index, out);
 }
 
 enum err state_tag(struct state *state, struct span tag, struct state_tag *out)
@@ -285,30 +202,9 @@ enum err state_tag(struct state *state, struct span tag, struct state_tag *out)
     return err;
 }
 
-static enum err walk_outcomes(struct state *state, sqlite3_stmt *walk, state_each_outcome *each,
-                              void *owner)
-{
-    struct outcome outcome;
-    bool row;
-    for (;;) {
-        TRY(store_step(&state->store, walk, &row));
-        if (!row)
-            return ERR_NONE;
-        TRY(read_outcome_row(walk, &outcome));
-        TRY(each(owner, &outcome));
-    }
-}
-
 enum err state_outcomes(struct state *state, uint64_t from, state_each_outcome *each, void *owner)
 {
-    sqlite3_stmt *walk = NULL;
-    TRY(store_prepare(&state->store,
-                      "SELECT " OUTCOME_COLUMNS " FROM outcomes WHERE idx >= ?1 ORDER BY idx",
-                      &walk));
-    bind_u64(walk, 1, from);
-    enum err err = walk_outcomes(state, walk, each, owner);
-    sqlite3_finalize(walk);
-    return err;
+    return statepacks_walk(&state->packs, from, each, owner);
 }
 
 static enum err walk_tags(struct state *state, sqlite3_stmt *walk, state_each_tag *each,

@@ -1,6 +1,6 @@
 /* state.h - state.db: what apply made of the log, written late.
  *
- * One row says where the state stands, outcomes are rows in log order, tags are
+ * One row says where the state stands, outcomes are rows in log order (statepacks.h), tags are
  * rows by name; all of one flush is one transaction, so the applied index never
  * lies (I20). It may be lost in a power cut, never torn: the log rebuilds it.
  * Every row carries a checksum (S6). Keeper writes, view reads beside it. */
@@ -9,6 +9,7 @@
 
 #include "storage/apply.h"
 #include "storage/statekeys.h"
+#include "storage/statepacks.h"
 #include "storage/store.h"
 
 extern const struct schema state_schema;
@@ -16,8 +17,8 @@ extern const struct schema state_schema;
 struct state {
     struct store store;
     struct statekeys keys;
-    sqlite3_stmt *read_mark, *write_mark, *read_outcome, *add_outcome, *oldest, *prune;
-    sqlite3_stmt *read_tag, *change_tag, *add_tag, *add_config;
+    struct statepacks packs;
+    sqlite3_stmt *read_mark, *write_mark, *read_tag, *change_tag, *add_tag, *add_config;
 };
 
 /* What is known of one tag. */
@@ -60,7 +61,7 @@ MUST_USE enum err state_tag(struct state *state, struct span tag, struct state_t
 
 /* Walks all outcomes from log index `from` on, or all tags behind `after` in the order of their
  * bytes. Ends with the first error of `each`. */
-typedef enum err state_each_outcome(void *owner, const struct outcome *outcome);
+typedef statepacks_each_outcome state_each_outcome;
 typedef enum err state_each_tag(void *owner, struct span tag, const struct state_tag *known);
 MUST_USE enum err state_outcomes(struct state *state, uint64_t from, state_each_outcome *each,
                                  void *owner);

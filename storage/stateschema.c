@@ -14,14 +14,24 @@ static const char *const steps[] = {
     "CREATE TABLE keys(key BLOB PRIMARY KEY, id INTEGER NOT NULL, removed INTEGER NOT NULL,"
     " row BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;"
     "DELETE FROM mark; DELETE FROM outcomes; DELETE FROM tags; DELETE FROM configs;",
+    /* 3: outcomes by the hundred to a row; statepacks_move brings them over. */
+    "ALTER TABLE outcomes RENAME TO old_outcomes;"
+    "CREATE TABLE outcomes(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, ts INTEGER NOT NULL,"
+    " rows BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;",
     NULL,
 };
+
+static enum err move(sqlite3 *db, uint32_t version)
+{
+    return version == 3 ? statepacks_move(db) : ERR_NONE;
+}
 
 const struct schema state_schema = {
     .name = "state",
     .application_id = SCHEMA_ID_STATE,
-    .version = 2,
+    .version = 3,
     .steps = steps,
+    .move = move,
     .sync = SCHEMA_NORMAL,
     .page_size = 4096,
     .cache_kib = 16384,

@@ -279,8 +279,9 @@ static void spoil_state(const char *path)
 {
     struct state file = {0};
     assert_int_equal(state_open(&file, path), ERR_NONE);
-    assert_int_equal(store_run(&file.store, "UPDATE outcomes SET id = id + 1 WHERE idx = 1234"),
-                     ERR_NONE);
+    assert_int_equal(
+        store_run(&file.store, "UPDATE outcomes SET ts = ts + 1 WHERE 1234 BETWEEN first AND last"),
+        ERR_NONE);
     state_close(&file);
 }
 
