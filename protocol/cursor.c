@@ -1,8 +1,6 @@
 /* cursor.c - prints and parses positions. */
 #include "protocol/cursor.h"
 
-#include <stdio.h>
-
 enum { CLUSTER_HEX = 32, HISTORY_HEX = 16, HASH_HEX = 64 };
 
 void cursor_hex(const uint8_t *data, size_t size, char *text)
@@ -15,14 +13,28 @@ void cursor_hex(const uint8_t *data, size_t size, char *text)
     text[2 * size] = '\0';
 }
 
+/* By hand: every acknowledged write bears one. */
 size_t cursor_print(const struct cursor *cursor, char text[CURSOR_TEXT_MAX])
 {
-    char cluster[CLUSTER_HEX + 1], hash[HASH_HEX + 1];
-    cursor_hex(cursor->cluster, sizeof cursor->cluster, cluster);
-    cursor_hex(cursor->hash, sizeof cursor->hash, hash);
-    return (size_t)snprintf(text, CURSOR_TEXT_MAX, "ca1.%s.%016llx.%llu.%s", cluster,
-                            (unsigned long long)cursor->history, (unsigned long long)cursor->id,
-                            hash);
+    char number[20];
+    uint8_t history[8];
+    size_t digits = 0, at = 4;
+    memcpy(text, "ca1.", at);
+    cursor_hex(cursor->cluster, sizeof cursor->cluster, text + at);
+    at += CLUSTER_HEX;
+    text[at++] = '.';
+    for (size_t i = 0; i < sizeof history; i++)
+        history[i] = (uint8_t)(cursor->history >> 8 * (sizeof history - 1 - i));
+    cursor_hex(history, sizeof history, text + at);
+    at += HISTORY_HEX;
+    text[at++] = '.';
+    for (uint64_t rest = cursor->id; rest > 0 || digits == 0; rest /= 10)
+        number[digits++] = (char)('0' + rest % 10);
+    while (digits > 0)
+        text[at++] = number[--digits];
+    text[at++] = '.';
+    cursor_hex(cursor->hash, sizeof cursor->hash, text + at);
+    return at + HASH_HEX;
 }
 
 static int hex_digit(uint8_t c)
