@@ -47,16 +47,36 @@ static enum err skip_known(struct journal *journal, struct span *records)
     return ERR_NONE;
 }
 
+/* The next records that the file has room for; `*bytes`, those of the transaction, grows. */
+static uint32_t gather(const struct segment *segment, struct span *rest, uint32_t rows,
+                       struct span batch[SEGMENT_BATCH], size_t *bytes)
+{
+    size_t before = *bytes;
+    uint32_t count = 0;
+    while (count < SEGMENT_BATCH && count < rows && *bytes < JOURNAL_BYTES_MAX &&
+           !segment_full_with(segment, count, *bytes - before) && entry_next(rest, &batch[count]))
+        *bytes += batch[count++].size;
+    return count;
+}
+
+static enum err insert_batch(struct segment *segment, const struct span *batch, uint32_t count)
+{
+    if (count == SEGMENT_BATCH)
+        return segment_append_batch(segment, batch);
+    for (uint32_t i = 0; i < count; i++)
+        TRY(segment_append(segment, batch[i]));
+    return ERR_NONE;
+}
+
 static enum err insert_rows(struct segment *segment, struct span *rest, struct span *last)
 {
+    struct span batch[SEGMENT_BATCH];
     size_t bytes = 0;
-    for (uint32_t rows = 0; rows < JOURNAL_ROWS_MAX && bytes < JOURNAL_BYTES_MAX; rows++) {
-        struct span record;
-        if (segment_full(segment) || !entry_next(rest, &record))
-            return ERR_NONE;
-        TRY(segment_append(segment, record));
-        *last = record;
-        bytes += record.size;
+    uint32_t rows = 0, count;
+    while ((count = gather(segment, rest, JOURNAL_ROWS_MAX - rows, batch, &bytes)) > 0) {
+        TRY(insert_batch(segment, batch, count));
+        *last = batch[count - 1];
+        rows += count;
     }
     return ERR_NONE;
 }

@@ -31,8 +31,9 @@ const struct schema segment_schema = {
 
 static void drop_statements(struct segment *segment)
 {
-    sqlite3_stmt **all[] = {&segment->append, &segment->read,  &segment->cut,
-                            &segment->bounds, &segment->weigh, &segment->configs};
+    sqlite3_stmt **all[] = {&segment->append, &segment->append_batch, &segment->read,
+                            &segment->cut,    &segment->bounds,       &segment->weigh,
+                            &segment->configs};
     for (size_t i = 0; i < COUNT_OF(all); i++) {
         sqlite3_finalize(*all[i]);
         *all[i] = NULL;
@@ -58,6 +59,10 @@ static enum err prepare_writes(struct segment *segment)
     struct store *store = &segment->store;
     TRY(store_prepare(store, "INSERT INTO log (idx, kind, record) VALUES (?1, ?2, ?3)",
                       &segment->append));
+    TRY(store_prepare(store,
+                      "INSERT INTO log (idx, kind, record) VALUES (?, ?, ?), (?, ?, ?), (?, ?, ?),"
+                      " (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?)",
+                      &segment->append_batch));
     TRY(store_prepare(store, "DELETE FROM log WHERE idx >= ?1", &segment->cut));
     return store_prepare(store,
                          "SELECT count(*), coalesce(sum(length(record)), 0) FROM log "
@@ -225,75 +230,47 @@ enum err segment_configs(struct segment *segment, uint64_t below, uint32_t max, 
     }
 }
 
-enum err segment_append(struct segment *segment, struct span record)
+/* ERR_GAP: it does not follow what is there and `before` more. */
+static enum err bind_record(sqlite3_stmt *insert, const struct segment *segment, uint32_t before,
+                            struct span record)
 {
     uint64_t index = entry_index_of(record);
-    if (segment->last != 0 && index != segment->last + 1)
+    int at = 3 * (int)before;
+    if (segment->last != 0 && index != segment->last + 1 + before)
         return ERR_GAP;
-    sqlite3_bind_int64(segment->append, 1, (int64_t)index);
-    sqlite3_bind_int(segment->append, 2, entry_kind_of(record));
-    sqlite3_bind_blob(segment->append, 3, record.data, (int)record.size, SQLITE_STATIC);
-    TRY(store_step(&segment->store, segment->append, NULL));
+    sqlite3_bind_int64(insert, at + 1, (int64_t)index);
+    sqlite3_bind_int(insert, at + 2, entry_kind_of(record));
+    sqlite3_bind_blob(insert, at + 3, record.data, (int)record.size, SQLITE_STATIC);
+    return ERR_NONE;
+}
+
+static void note_appended(struct segment *segment, struct span record)
+{
+    segment->last = entry_index_of(record);
     if (segment->first == 0)
-        segment->first = index;
-    segment->last = index;
+        segment->first = segment->last;
     segment->bytes += record.size;
+}
+
+enum err segment_append(struct segment *segment, struct span record)
+{
+    TRY(bind_record(segment->append, segment, 0, record));
+    TRY(store_step(&segment->store, segment->append, NULL));
+    note_appended(segment, record);
     return ERR_NONE;
 }
 
-static uint32_t base_crc(uint64_t index, uint64_t term, struct span hash, struct span configs)
+enum err segment_append_batch(struct segment *segment, const struct span records[SEGMENT_BATCH])
 {
-    uint64_t numbers[] = {index, term};
-    uint32_t crc = hash_crc32c(0, SPAN(numbers, sizeof numbers));
-    return hash_crc32c(hash_crc32c(crc, hash), configs);
-}
-
-void segment_base_close(struct segment_base *base)
-{
-    bytes_close(&base->configs);
-    *base = (struct segment_base){0};
-}
-
-enum err segment_note_base(struct segment *segment, const struct segment_base *base)
-{
-    sqlite3_stmt *note = NULL;
-    struct span hash = SPAN(base->hash, HASH_SIZE), configs = bytes_span(&base->configs);
-    TRY(store_prepare(&segment->store, "REPLACE INTO base VALUES (1, ?1, ?2, ?3, ?4, ?5)", &note));
-    sqlite3_bind_int64(note, 1, (int64_t)base->index);
-    sqlite3_bind_int64(note, 2, (int64_t)base->term);
-    sqlite3_bind_blob(note, 3, hash.data, (int)hash.size, SQLITE_STATIC);
-    sqlite3_bind_blob(note, 4, configs.size ? (const void *)configs.data : "", (int)configs.size,
-                      SQLITE_STATIC);
-    sqlite3_bind_int64(note, 5, base_crc(base->index, base->term, hash, configs));
-    enum err err = store_step(&segment->store, note, NULL);
-    sqlite3_finalize(note);
-    return err;
-}
-
-/* Reads the row of `base` the statement stands on. */
-static enum err read_base(sqlite3_stmt *row, struct segment_base *base)
-{
-    struct span hash = blob_at(row, 2), configs = blob_at(row, 3);
-    base->index = (uint64_t)sqlite3_column_int64(row, 0);
-    base->term = (uint64_t)sqlite3_column_int64(row, 1);
-    if (hash.size != HASH_SIZE ||
-        base_crc(base->index, base->term, hash, configs) != (uint32_t)sqlite3_column_int64(row, 4))
-        return ERR_CORRUPT;
-    memcpy(base->hash, hash.data, HASH_SIZE);
-    bytes_append_span(&base->configs, configs);
+    for (uint32_t i = 0; i < SEGMENT_BATCH; i++) {
+        if (i > 0 && entry_index_of(records[i]) != entry_index_of(records[0]) + i)
+            return ERR_GAP;
+        TRY(bind_record(segment->append_batch, segment, i, records[i]));
+    }
+    TRY(store_step(&segment->store, segment->append_batch, NULL));
+    for (uint32_t i = 0; i < SEGMENT_BATCH; i++)
+        note_appended(segment, records[i]);
     return ERR_NONE;
-}
-
-enum err segment_base(struct segment *segment, struct segment_base *base)
-{
-    sqlite3_stmt *read = NULL;
-    bool row = false;
-    TRY(store_prepare(&segment->store, "SELECT idx, term, hash, configs, crc FROM base", &read));
-    enum err err = store_step(&segment->store, read, &row);
-    if (err == ERR_NONE)
-        err = row ? read_base(read, base) : ERR_NOT_FOUND;
-    sqlite3_finalize(read);
-    return err;
 }
 
 enum err segment_cut(struct segment *segment, uint64_t from)
@@ -321,12 +298,15 @@ enum err segment_reload(struct segment *segment)
     return ERR_CORRUPT;
 }
 
+bool segment_full_with(const struct segment *segment, uint32_t rows, size_t bytes)
+{
+    uint64_t here = segment->first != 0 ? segment->last - segment->first + 1 : 0;
+    return here + rows >= SEGMENT_ENTRIES_MAX || segment->bytes + bytes >= SEGMENT_BYTES_MAX;
+}
+
 bool segment_full(const struct segment *segment)
 {
-    if (segment->first == 0)
-        return false;
-    return segment->last - segment->first + 1 >= SEGMENT_ENTRIES_MAX ||
-           segment->bytes >= SEGMENT_BYTES_MAX;
+    return segment->first != 0 && segment_full_with(segment, 0, 0);
 }
 
 enum err segment_seal(struct segment *segment)

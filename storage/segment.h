@@ -19,13 +19,14 @@ enum {
     SEGMENT_ENTRIES_MAX = SEGMENT_ENTRIES,
     SEGMENT_BYTES_MAX = 64 << 20, /* the record that reaches this is the last one */
     SEGMENT_NAME_MAX = 64,
+    SEGMENT_BATCH = 8,
 };
 
 extern const struct schema segment_schema;
 
 struct segment {
     struct store store;
-    sqlite3_stmt *append, *read, *cut, *bounds, *weigh, *configs;
+    sqlite3_stmt *append, *append_batch, *read, *cut, *bounds, *weigh, *configs;
     uint32_t number;      /* of the file; grows along the log */
     uint64_t first, last; /* log indexes in it; 0 while it is empty */
     uint64_t bytes;       /* of its records; known to a writer only */
@@ -77,6 +78,10 @@ MUST_USE enum err segment_configs(struct segment *segment, uint64_t below, uint3
  * ERR_GAP: it does not follow.  ERR_NOSPACE, ERR_IO: roll back. */
 MUST_USE enum err segment_append(struct segment *segment, struct span record);
 
+/* As above, SEGMENT_BATCH of them by one statement, at two thirds of the cost. */
+MUST_USE enum err segment_append_batch(struct segment *segment,
+                                       const struct span records[SEGMENT_BATCH]);
+
 /* Notes what the first record follows, inside the transaction that writes it. */
 MUST_USE enum err segment_note_base(struct segment *segment, const struct segment_base *base);
 
@@ -91,6 +96,8 @@ MUST_USE enum err segment_reload(struct segment *segment);
 
 /* True if the next record belongs into the next file (a function of the log alone). */
 bool segment_full(const struct segment *segment);
+/* Would it be, with so many more rows and bytes? */
+bool segment_full_with(const struct segment *segment, uint32_t rows, size_t bytes);
 
 /* The last act of the writer: the file leaves WAL mode, is synced and closed.
  * ERR_BUSY: a reader is open; the segment stays open for another segment_seal or segment_close,

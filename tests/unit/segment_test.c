@@ -96,6 +96,57 @@ TEST(rows_follow_one_another)
     kit_drop(&kit);
 }
 
+/* Eight records, one of them `odd` places too far. */
+static enum err append_eight(struct kit *kit, struct segment *segment, uint32_t odd)
+{
+    SCOPED(bytes) records = {0};
+    struct span batch[SEGMENT_BATCH], rest, record;
+    for (uint32_t i = 0; i < SEGMENT_BATCH; i++) {
+        kit->next += i == odd;
+        kit_add(kit, i == 3 ? ENTRY_CONFIG : ENTRY_DATA, 1, 10 * i, &records);
+    }
+    rest = bytes_span(&records);
+    for (uint32_t i = 0; entry_next(&rest, &record); i++)
+        batch[i] = record;
+    CHECK(store_begin(&segment->store) == ERR_NONE);
+    enum err err = segment_append_batch(segment, batch);
+    if (err == ERR_NONE)
+        CHECK(store_commit(&segment->store) == ERR_NONE);
+    else
+        store_rollback(&segment->store);
+    return err;
+}
+
+TEST(eight_records_go_in_one_statement)
+{
+    struct kit kit = kit_make();
+    SCOPED(bytes) out = {0};
+    uint64_t last;
+    uint32_t configs;
+    struct segment *segment = make(&kit, 0);
+    CHECK(append_eight(&kit, segment, 4) == ERR_GAP && segment->last == 0);
+    kit.next = 1;
+    CHECK(append_eight(&kit, segment, SEGMENT_BATCH) == ERR_NONE);
+    CHECK(append_eight(&kit, segment, SEGMENT_BATCH) == ERR_NONE);
+    CHECK(segment->first == 1 && segment->last == 16);
+    CHECK(segment->bytes == 2 * (8 * 128 + 280));
+    CHECK(segment_read(segment, 1, 16, 100000, &out, &last) == ERR_NONE && last == 16);
+    CHECK(out.size == segment->bytes);
+    CHECK(segment_configs(segment, 16, 5, &out, &configs) == ERR_NONE && configs == 2);
+    CHECK(!segment_full_with(segment, SEGMENT_ENTRIES_MAX - 17, 0));
+    CHECK(segment_full_with(segment, SEGMENT_ENTRIES_MAX - 16, 0));
+    CHECK(segment_full_with(segment, 0, SEGMENT_BYTES_MAX - segment->bytes));
+    for (uint32_t odd = 0; odd < SEGMENT_BATCH; odd++) {
+        uint64_t next = kit.next;
+        CHECK(append_eight(&kit, segment, odd) == ERR_GAP);
+        CHECK(segment->last == 16);
+        kit.next = next;
+    }
+    CHECK(append_eight(&kit, segment, SEGMENT_BATCH) == ERR_NONE);
+    segment_free(segment);
+    kit_drop(&kit);
+}
+
 TEST(a_rolled_back_cut_leaves_all)
 {
     struct kit kit = kit_make();
@@ -148,5 +199,6 @@ TEST(a_reader_beside_the_writer_and_a_sealed_one)
 
 TEST_MAIN(T(names_are_read_back_and_others_refused),
           T(records_come_back_as_they_were_within_the_bound), T(a_changed_byte_is_noticed),
-          T(a_hole_is_noticed), T(rows_follow_one_another), T(a_rolled_back_cut_leaves_all),
+          T(a_hole_is_noticed), T(rows_follow_one_another), T(eight_records_go_in_one_statement),
+          T(eight_records_go_in_one_statement), T(a_rolled_back_cut_leaves_all),
           T(configurations_are_found_newest_first), T(a_reader_beside_the_writer_and_a_sealed_one))
