@@ -224,30 +224,39 @@ enum err message_decode(struct span frame, struct message *out)
     return ERR_NONE;
 }
 
-static const struct message_field *field_by_name(const struct message_info *info, struct span name)
+/* Writers put the fields in the order of the table: the one behind the last is tried first. */
+static const struct message_field *
+field_by_name(const struct message_info *info, const struct message_field *likely, struct span name)
 {
+    if (likely->name != NULL && span_equal(name, SPAN(likely->name, likely->name_size)))
+        return likely;
     for (const struct message_field *field = info->fields; field->name != NULL; field++)
         if (span_equal(name, SPAN(field->name, field->name_size)))
             return field;
     return NULL;
 }
 
-/* First pass: the verb and the request number, wherever they stand. */
+/* First pass: the verb and the request number, wherever they stand. No key is there twice, so it
+ * ends with the second of them: writers put both in front. */
 static bool find_verb(struct span rest, uint64_t pairs, struct span *verb, uint64_t *request)
 {
+    bool has_verb = false, has_request = false;
     *verb = (struct span){0};
     *request = 0;
-    for (uint64_t i = 0; i < pairs; i++) {
+    for (uint64_t i = 0; i < pairs && !(has_verb && has_request); i++) {
         struct wire_value key, value;
         struct span whole;
         if (!wire_next(&rest, &key) || key.kind != WIRE_TEXT || !wire_take(&rest, &whole))
             return false;
         if (!wire_next(&whole, &value))
             return false;
-        if (span_is(key.bytes, "verb") && value.kind == WIRE_TEXT)
-            *verb = value.bytes;
-        if (span_is(key.bytes, "req") && value.kind == WIRE_U64)
-            *request = value.number;
+        if (span_is(key.bytes, "verb")) {
+            has_verb = true;
+            *verb = value.kind == WIRE_TEXT ? value.bytes : *verb;
+        } else if (span_is(key.bytes, "req")) {
+            has_request = true;
+            *request = value.kind == WIRE_U64 ? value.number : 0;
+        }
     }
     return true;
 }
@@ -255,18 +264,21 @@ static bool find_verb(struct span rest, uint64_t pairs, struct span *verb, uint6
 static enum err decode_pairs(const struct message_info *info, struct span rest, uint64_t pairs,
                              struct message *out, const char **blame)
 {
+    const struct message_field *likely = info->fields;
     for (uint64_t i = 0; i < pairs; i++) {
         struct wire_value key;
         struct span skipped;
-        if (!wire_next(&rest, &key))
+        if (!wire_next(&rest, &key) || key.kind != WIRE_TEXT)
             return ERR_BAD_MESSAGE;
-        const struct message_field *field = field_by_name(info, key.bytes);
+        const struct message_field *field = field_by_name(info, likely, key.bytes);
         if (field == NULL) {
             if (!wire_take(&rest, &skipped))
                 return ERR_BAD_MESSAGE;
         } else if (!field_decode(field, &rest, (uint8_t *)out + field->offset)) {
             *blame = field->name;
             return ERR_BAD_REQUEST;
+        } else {
+            likely = field + 1;
         }
     }
     return ERR_NONE;
