@@ -1,5 +1,6 @@
 #include "storage/schema.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "storage/verdict.h"
 
@@ -10,8 +11,10 @@ static enum err result_err(sqlite3 *db, int result)
 {
     if (result == SQLITE_OK)
         return ERR_NONE;
-    log_error("schema_refused", kv_text("text", sqlite3_errmsg(db)), kv_u64("code", result));
-    return verdict_of(db, result);
+    enum err err = verdict_of(db, result);
+    if (verdict_tells(err, clock_now_ms()))
+        log_error("schema_refused", kv_text("text", sqlite3_errmsg(db)), kv_u64("code", result));
+    return err;
 }
 
 static enum err run(sqlite3 *db, const char *sql)

@@ -1,5 +1,6 @@
 #include "storage/store.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "storage/verdict.h"
 
@@ -23,7 +24,7 @@ enum {
 enum err store_check(struct store *store, int result)
 {
     enum err err = verdict_of(store->db, result);
-    if (err != ERR_NONE)
+    if (verdict_tells(err, clock_now_ms()))
         log_error("sqlite_refused", kv_text("file", store->path), kv_u64("code", (uint64_t)result),
                   kv_text("text", store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(result)),
                   kv_u64("errno", store->db ? (uint64_t)sqlite3_system_errno(store->db) : 0));

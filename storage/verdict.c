@@ -1,6 +1,7 @@
 #include "storage/verdict.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 static int last_errno(sqlite3_file *file)
@@ -52,4 +53,16 @@ enum err verdict_of(sqlite3 *db, int result)
     default:
         return ERR_IO;
     }
+}
+
+enum { FULL_AGAIN_MS = 60000 };
+
+bool verdict_tells(enum err err, uint64_t now_ms)
+{
+    static _Atomic uint64_t next_ms;
+    if (err != ERR_NOSPACE)
+        return err != ERR_NONE;
+    uint64_t due_ms = atomic_load(&next_ms);
+    return now_ms >= due_ms &&
+           atomic_compare_exchange_strong(&next_ms, &due_ms, now_ms + FULL_AGAIN_MS);
 }

@@ -1,5 +1,6 @@
 /* store_test.c - what a SQLite file must be before we write to it. */
 #include "storage/store.h"
+#include "storage/verdict.h"
 #include "tests/unit/storage_kit.h"
 
 #include <errno.h>
@@ -241,10 +242,23 @@ TEST(a_read_that_the_disk_refuses_is_no_corruption)
     kit_drop(&kit);
 }
 
+TEST(a_full_disk_is_told_once_a_minute_and_all_else_each_time)
+{
+    uint64_t now = UINT64_C(1) << 60; /* another test may have filled a disk a moment ago */
+    CHECK(!verdict_tells(ERR_NONE, now));
+    CHECK(verdict_tells(ERR_NOSPACE, now));
+    CHECK(!verdict_tells(ERR_NOSPACE, now + 250));
+    CHECK(verdict_tells(ERR_IO, now + 250) && verdict_tells(ERR_CORRUPT, now + 250));
+    CHECK(!verdict_tells(ERR_NOSPACE, now + 59999));
+    CHECK(verdict_tells(ERR_NOSPACE, now + 60000));
+    CHECK(!verdict_tells(ERR_NOSPACE, now + 60001));
+}
+
 TEST_MAIN(T(a_new_file_has_every_setting), T(an_older_file_is_migrated_step_by_step),
           T(a_newer_file_is_refused), T(a_file_of_something_else_is_refused),
           T(a_reader_sees_commits_and_cannot_write), T(a_second_exclusive_writer_is_locked_out),
           T(a_full_disk_before_the_commit_is_rolled_back), T(a_sealed_file_stands_alone),
           T(a_file_that_is_written_once_has_no_wal),
           T(a_checkpoint_moves_everything_unless_a_reader_is_in_the_way),
-          T(a_read_that_the_disk_refuses_is_no_corruption))
+          T(a_read_that_the_disk_refuses_is_no_corruption),
+          T(a_full_disk_is_told_once_a_minute_and_all_else_each_time))
