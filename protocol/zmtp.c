@@ -197,12 +197,13 @@ static enum err take_frame(struct zmtp *zmtp, const struct frame *frame, bool *w
         TRY(curve_unseal(&zmtp->curve, at, frame->size, &flags, &body));
         is_command = flags & BOXED_COMMAND;
     }
+    /* Also commands: between the frames of a message they lie in memory as those do. */
+    if (zmtp->at - zmtp->first > zmtp->rules->frame_max + KiB(1))
+        return ERR_LIMIT;
     if (is_command) {
         take_command(zmtp, body);
         return ERR_NONE;
     }
-    if (zmtp->at - zmtp->first > zmtp->rules->frame_max + KiB(1))
-        return ERR_LIMIT;
     keep_frame(zmtp, body);
     *whole = !(flags & MORE);
     return ERR_NONE;
