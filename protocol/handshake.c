@@ -126,25 +126,38 @@ enum err handshake_begin(struct zmtp *zmtp, const uint8_t greeting[ZMTP_GREETING
     return zmtp->rules->listens ? ERR_NONE : say_hello(zmtp);
 }
 
-static enum err take_curve(struct zmtp *zmtp, struct span command)
+/* What the other end told, and whether it is let in. */
+static enum err check_other(const struct zmtp *zmtp, struct span told)
+{
+    TRY(take_metadata(zmtp, told));
+    if (zmtp->rules->listens && !zmtp->rules->allow(zmtp->owner, zmtp->curve.other_key))
+        return ERR_DENIED;
+    return ERR_NONE;
+}
+
+static enum err answer_curve(struct zmtp *zmtp, struct span command, struct bytes *out)
 {
     SCOPED(bytes) own = {.soft = zmtp->rules->soft}, other = {.soft = zmtp->rules->soft};
     fill_metadata(zmtp, &own);
-    struct bytes *out = zmtp_begin_command(zmtp);
     TRY(curve_take(&zmtp->curve, command, bytes_span(&own), out, &other));
-    bool done = zmtp->curve.step == CURVE_DONE;
     if (own.failed || other.failed)
         return ERR_NOMEM;
-    if (done)
-        TRY(take_metadata(zmtp, bytes_span(&other)));
-    if (done && zmtp->rules->listens && !zmtp->rules->allow(zmtp->owner, zmtp->curve.other_key))
-        return ERR_DENIED; /* it does not hear READY */
-    if (!done || zmtp->rules->listens)
-        TRY(zmtp_end_command(zmtp));
+    return zmtp->curve.step == CURVE_DONE ? check_other(zmtp, bytes_span(&other)) : ERR_NONE;
+}
+
+/* Who is refused does not hear the answer that was made; and a READY gets none. */
+static enum err take_curve(struct zmtp *zmtp, struct span command)
+{
+    struct bytes *out = zmtp_begin_command(zmtp);
+    enum err err = answer_curve(zmtp, command, out);
+    bool done = zmtp->curve.step == CURVE_DONE;
+    if (err != ERR_NONE || (done && !zmtp->rules->listens))
+        zmtp_drop_command(zmtp);
     else
-        zmtp_drop_command(zmtp); /* a READY is not answered */
-    zmtp->step = done ? ZMTP_READY : ZMTP_HANDSHAKE;
-    return ERR_NONE;
+        err = zmtp_end_command(zmtp);
+    if (err == ERR_NONE && done)
+        zmtp->step = ZMTP_READY;
+    return err;
 }
 
 enum err handshake_take(struct zmtp *zmtp, struct span command)

@@ -99,6 +99,7 @@ enum err zmtp_end_command(struct zmtp *zmtp)
 void zmtp_drop_command(struct zmtp *zmtp)
 {
     zmtp->out.size = zmtp->begun;
+    zmtp->out.failed = false;
 }
 
 /* One that finds no memory is left out: the silence will be seen. */
