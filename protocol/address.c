@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/un.h>
 
 enum { AWAIT_S = 10 };
@@ -13,11 +14,24 @@ struct address_lookup {
     struct gaicb request;
     struct addrinfo hints;
     char host[ADDRESS_TEXT_MAX], port[8];
+    struct address_lookup *next; /* of those that are left behind */
 };
+
+/* ---- endpoints ------------------------------------------------------------------------------- */
 
 static bool is_ipc(const char *endpoint)
 {
     return strncmp(endpoint, "ipc://", 6) == 0;
+}
+
+/* The C library would take 70000 for 4464, and blanks. */
+static bool take_port(const char *text, char port[8])
+{
+    size_t digits = strspn(text, "0123456789");
+    bool any = strcmp(text, "*") == 0;
+    unsigned long number = any ? 0 : strtoul(text, NULL, 10);
+    snprintf(port, 8, "%u", (uint16_t)number);
+    return any || (digits > 0 && text[digits] == '\0' && number <= UINT16_MAX);
 }
 
 /* HOST:PORT, with the brackets of IPv6 taken off. */
@@ -32,11 +46,10 @@ static bool take_apart(const char *endpoint, char host[ADDRESS_TEXT_MAX], char p
         from++;
         size -= 2;
     }
-    if (size == 0 || size >= ADDRESS_TEXT_MAX || strlen(colon + 1) == 0 || strlen(colon + 1) >= 8)
+    if (size == 0 || size >= ADDRESS_TEXT_MAX)
         return false;
     snprintf(host, ADDRESS_TEXT_MAX, "%.*s", (int)size, from);
-    snprintf(port, 8, "%s", strcmp(colon + 1, "*") == 0 ? "0" : colon + 1);
-    return true;
+    return strpbrk(host, "[]/ \t") == NULL && take_port(colon + 1, port);
 }
 
 static enum err parse_ipc(const char *endpoint, struct address *address)
@@ -71,10 +84,10 @@ enum err address_parse(const char *endpoint, bool listens, struct address *addre
     if (!take_apart(endpoint, host, port))
         return ERR_CONFIG;
     bool any = strcmp(host, "*") == 0;
-    if (any && !listens)
-        return ERR_CONFIG; /* the C library would take it for this machine */
+    if (!listens && (any || strcmp(port, "0") == 0))
+        return ERR_CONFIG; /* the C library would take * for this machine */
     int rc = getaddrinfo(any ? "0.0.0.0" : host, port, &hints, &found);
-    if (rc == EAI_NONAME && strspn(port, "0123456789") == strlen(port))
+    if (rc == EAI_NONAME)
         return ERR_NOT_FOUND;
     if (rc != 0)
         return ERR_CONFIG;
@@ -83,8 +96,45 @@ enum err address_parse(const char *endpoint, bool listens, struct address *addre
     return ERR_NONE;
 }
 
+/* ---- names ----------------------------------------------------------------------------------- */
+
+/* Lookups that were closed under way: a thread of the C library still writes to them. Whoever
+ * looks up or closes next, in whatever thread, frees those that are done. (They could be called
+ * off, but then the C library forgets to free what it noted of them.) */
+static struct address_lookup *left_behind; /* atomic */
+
+static void leave_behind(struct address_lookup *lookup)
+{
+    lookup->next = __atomic_load_n(&left_behind, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&left_behind, &lookup->next, lookup, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+        continue;
+}
+
+static void free_or_leave(struct address_lookup *lookup)
+{
+    if (gai_error(&lookup->request) == EAI_INPROGRESS) {
+        leave_behind(lookup);
+        return;
+    }
+    if (lookup->request.ar_result != NULL)
+        freeaddrinfo(lookup->request.ar_result);
+    bytes_free(lookup);
+}
+
+static void sweep(void)
+{
+    struct address_lookup *at = __atomic_exchange_n(&left_behind, NULL, __ATOMIC_ACQUIRE);
+    while (at != NULL) {
+        struct address_lookup *next = at->next;
+        free_or_leave(at);
+        at = next;
+    }
+}
+
 struct address_lookup *address_look_up(const char *endpoint)
 {
+    sweep();
     struct bytes memory = {.soft = true}; /* also for a guest in another's process */
     struct address_lookup *lookup = (void *)bytes_reserve(&memory, sizeof *lookup);
     if (lookup == NULL)
@@ -124,18 +174,11 @@ enum err address_await(struct address_lookup *lookup, struct address found[ADDRE
     return address_found(lookup, found, &count);
 }
 
-/* One that is still under way and cannot be called off is left to the thread that writes to it. */
 void address_lookup_close(struct address_lookup *lookup)
 {
-    if (lookup == NULL)
-        return;
-    if (gai_error(&lookup->request) == EAI_INPROGRESS &&
-        gai_cancel(&lookup->request) != EAI_CANCELED &&
-        gai_error(&lookup->request) == EAI_INPROGRESS)
-        return;
-    if (lookup->request.ar_result != NULL)
-        freeaddrinfo(lookup->request.ar_result);
-    bytes_free(lookup);
+    sweep();
+    if (lookup != NULL)
+        free_or_leave(lookup);
 }
 
 void address_print(const struct address *address, char text[ADDRESS_TEXT_MAX])
