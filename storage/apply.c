@@ -273,6 +273,11 @@ enum err apply_entry(struct apply *apply, const struct entry *entry,
     return ERR_NONE;
 }
 
+void apply_call_for(const struct apply *apply, struct span record)
+{
+    outcomes_call_for(&apply->outcomes, outcomes_print(&apply->outcomes, entry_txid_of(record)));
+}
+
 enum err apply_outcome(const struct apply *apply, const uint8_t txid[16],
                        const struct apply_source *source, struct outcome *out)
 {

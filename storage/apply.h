@@ -74,6 +74,9 @@ void apply_set_head(struct apply *apply, struct span tag, uint64_t id);
 MUST_USE enum err apply_entry(struct apply *apply, const struct entry *entry,
                               const struct apply_source *source, struct bytes *effects);
 
+/* The entry of this record comes soon: what it will need of memory is called for. */
+void apply_call_for(const struct apply *apply, struct span record);
+
 /* The outcome of a txid; ERR_NOT_FOUND: it did not take effect, or too long ago. */
 MUST_USE enum err apply_outcome(const struct apply *apply, const uint8_t txid[16],
                                 const struct apply_source *source, struct outcome *out);

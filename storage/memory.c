@@ -7,15 +7,32 @@
 #include <limits.h>
 #include <stdio.h>
 
+enum { TOGETHER = 64 };
+
+struct loading {
+    struct apply *apply;
+    struct outcome_key rows[TOGETHER];
+    uint32_t count;
+};
+
+static void add_rows(struct loading *loading)
+{
+    outcomes_add_all(&loading->apply->outcomes, loading->rows, loading->count);
+    loading->count = 0;
+}
+
 static enum err load_outcome(void *owner, const struct outcome *outcome)
 {
-    struct apply *apply = owner;
+    struct loading *loading = owner;
+    struct apply *apply = loading->apply;
     if (outcome->ts < apply->at.floor)
         return ERR_NONE;
-    if (outcomes_count(&apply->outcomes) == 0)
+    if (outcomes_count(&apply->outcomes) == 0 && loading->count == 0)
         outcomes_expect(&apply->outcomes, apply->at.index - outcome->index + 1);
-    outcomes_add(&apply->outcomes, outcomes_print(&apply->outcomes, outcome->txid), outcome->index,
-                 outcome->ts);
+    loading->rows[loading->count++] = (struct outcome_key){
+        outcomes_print(&apply->outcomes, outcome->txid), outcome->index, outcome->ts};
+    if (loading->count == TOGETHER)
+        add_rows(loading);
     return ERR_NONE;
 }
 
@@ -27,9 +44,11 @@ static enum err load_tag(void *owner, struct span tag, const struct state_tag *k
 
 static enum err load(struct state *state, struct apply *apply)
 {
+    struct loading loading = {.apply = apply};
     TRY(state_mark(state, &apply->at));
     apply_settle(apply);
-    TRY(state_outcomes(state, 0, load_outcome, apply));
+    TRY(state_outcomes(state, 0, load_outcome, &loading));
+    add_rows(&loading);
     return state_tags(state, SPAN(NULL, 0), load_tag, apply);
 }
 

@@ -78,11 +78,10 @@ static const struct outcome_key *row_at(const struct outcomes *outcomes, uint64_
     return &outcomes->ring[row & (outcomes->ring_size - 1)];
 }
 
-/* Slots lie anywhere, so that of a row to be dropped soon is called for early. */
-static void call_for(const struct outcomes *outcomes, uint64_t row)
+void outcomes_call_for(const struct outcomes *outcomes, uint64_t print)
 {
-    uint32_t slot = (uint32_t)row_at(outcomes, row)->print & (outcomes->slot_count - 1);
-    __builtin_prefetch(&outcomes->slots[slot], 1);
+    if (outcomes->slot_count > 0)
+        __builtin_prefetch(&outcomes->slots[(uint32_t)print & (outcomes->slot_count - 1)], 1);
 }
 
 static void drop_first(struct outcomes *outcomes)
@@ -95,7 +94,7 @@ static void drop_first(struct outcomes *outcomes)
         slot = (slot + 1) & mask;
     free_slot(outcomes, slot);
     outcomes->first++;
-    call_for(outcomes, outcomes->first + EARLY_ROWS);
+    outcomes_call_for(outcomes, row_at(outcomes, outcomes->first + EARLY_ROWS)->print);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -144,6 +143,14 @@ void outcomes_add(struct outcomes *outcomes, uint64_t print, uint64_t index, uin
     uint32_t position = (uint32_t)(outcomes->end++ & (outcomes->ring_size - 1));
     outcomes->ring[position] = (struct outcome_key){print, index, ts};
     place(outcomes, position);
+}
+
+void outcomes_add_all(struct outcomes *outcomes, const struct outcome_key *rows, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        outcomes_call_for(outcomes, rows[i].print);
+    for (uint32_t i = 0; i < count; i++)
+        outcomes_add(outcomes, rows[i].print, rows[i].index, rows[i].ts);
 }
 
 uint64_t outcomes_expire(struct outcomes *outcomes, uint64_t floor, uint64_t ts)

@@ -41,6 +41,12 @@ void outcomes_expect(struct outcomes *outcomes, uint64_t count);
 /* Adds the newest row. Its index and ts do not fall. */
 void outcomes_add(struct outcomes *outcomes, uint64_t print, uint64_t index, uint64_t ts);
 
+/* As outcomes_add for each; many at once wait for memory together, and not one after the other. */
+void outcomes_add_all(struct outcomes *outcomes, const struct outcome_key *rows, uint32_t count);
+
+/* A row of that print will be asked for, or added, soon: its slot lies anywhere. */
+void outcomes_call_for(const struct outcomes *outcomes, uint64_t print);
+
 /* The floor after an entry of time `ts`, never below `floor`; forgets the rows below it. */
 uint64_t outcomes_expire(struct outcomes *outcomes, uint64_t floor, uint64_t ts);
 

@@ -12,8 +12,6 @@
 #include "storage/watchers.h"
 
 #include <assert.h>
-#include <limits.h>
-#include <stdio.h>
 
 enum { NOBODY = LINK_NEIGHBOURS_MAX, SLICE_ENTRIES = 4096, DRAIN_ITEMS = 256 };
 enum { TELL_MS = 100, TELL_ENTRIES = 4096 };
@@ -145,6 +143,8 @@ static enum err apply_slice(struct view *view, uint64_t first, uint64_t target)
     struct span record, records;
     while (view->apply.at.index < target && !slice_full(view, first)) {
         uint64_t next = view->apply.at.index + 1;
+        if (backlog_record(&view->backlog, next + 1, &record))
+            apply_call_for(&view->apply, record);
         if (backlog_record(&view->backlog, next, &record)) {
             TRY(apply_record(view, record));
             continue;
