@@ -91,7 +91,6 @@ void curve_open(struct curve *curve, const struct keys *own, const uint8_t *serv
         memcpy(curve->other_key, server, KEY_SIZE);
     int rc = sodium_init();
     assert(rc >= 0);
-    crypto_box_keypair(curve->short_public, curve->short_secret);
 }
 
 void curve_close(struct curve *curve)
@@ -113,6 +112,7 @@ static enum err take_hello(struct curve *curve, struct span command, struct byte
     if (crypto_box_open_easy(plain, command.data + HELLO_BOX, HELLO_PLAIN + CURVE_MAC_SIZE, nonce,
                              curve->other_short, curve->secret_key) != 0)
         return ERR_BAD_MESSAGE;
+    crypto_box_keypair(curve->short_public, curve->short_secret); /* not for who says nothing */
     /* The cookie would let a server forget everything until it comes back. On a stream there is
      * nothing to gain by that: here it is a secret that must come back. */
     chance_fill(curve->cookie, sizeof curve->cookie);
@@ -192,6 +192,7 @@ void curve_say_hello(struct curve *curve, struct bytes *out)
     static const uint8_t zeros[HELLO_PLAIN];
     uint8_t nonce[NONCE_SIZE], *at = begin_command(out, "HELLO", HELLO_SIZE);
     assert(!curve->server && curve->step == CURVE_HELLO);
+    crypto_box_keypair(curve->short_public, curve->short_secret);
     curve->step = CURVE_WELCOME;
     if (at == NULL)
         return;
