@@ -3,6 +3,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/keys.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -186,12 +187,25 @@ static bool take_value(struct args *args, const struct flag *flag, const char *v
     return false;
 }
 
+static size_t name_size(const char *word)
+{
+    const char *equals = word[1] == '-' ? strchr(word, '=') : NULL;
+    return equals != NULL ? (size_t)(equals - word) : strlen(word);
+}
+
+/* A key in Z85 may begin with one or two '-': one in eighty-five does. */
+static bool is_key(const char *word)
+{
+    uint8_t key[KEY_SIZE];
+    return find_flag(word, name_size(word)) == NULL && keys_parse(SPAN_TEXT(word), key) == ERR_NONE;
+}
+
 /* A flag at `*i`, with its value behind '=' or in the next word. */
 static bool take_flag(struct args *args, int argc, char **argv, int *i)
 {
     const char *word = argv[*i];
-    const char *equals = word[1] == '-' ? strchr(word, '=') : NULL;
-    size_t size = equals != NULL ? (size_t)(equals - word) : strlen(word);
+    size_t size = name_size(word);
+    const char *equals = word[size] == '=' ? word + size : NULL;
     const struct flag *flag = find_flag(word, size);
     if (flag == NULL)
         return complain("unknown flag", word);
@@ -231,7 +245,7 @@ bool args_read(struct args *args, int argc, char **argv)
     for (int i = 0; i < argc; i++) {
         if (!flags_end && strcmp(argv[i], "--") == 0) {
             flags_end = true;
-        } else if (!flags_end && argv[i][0] == '-' && argv[i][1] != 0) {
+        } else if (!flags_end && argv[i][0] == '-' && argv[i][1] != 0 && !is_key(argv[i])) {
             if (!take_flag(args, argc, argv, &i))
                 return false;
         } else if (args->word_count == ARGS_WORDS_MAX) {
