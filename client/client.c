@@ -245,7 +245,7 @@ static enum ca_code open_nodes(struct ca *ca, const char *const *endpoints, size
 
 static enum ca_code open_parts(struct ca *ca, const char *const *endpoints, size_t count)
 {
-    ca->out.soft = true;
+    ca->txids = txid_open();
     ca->change_bytes_max = MiB(1);
     ca->body_bytes_max = MiB(4);
     ca->table_size = 256;
@@ -311,7 +311,7 @@ void ca_close(struct ca *ca)
     port_close(&ca->port);
     free(ca->nodes);
     talk_context_close(ca->context);
-    bytes_close(&ca->out);
+    txid_close(ca->txids);
     memset(ca->key_texts, 0, sizeof ca->key_texts);
     keys_close(&ca->own_keys);
     free(ca);

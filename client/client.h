@@ -9,6 +9,7 @@
 #include "client/changeagent.h"
 #include "client/endpoints.h"
 #include "client/operate.h"
+#include "client/txid.h"
 #include "protocol/message.h"
 #include "protocol/port.h"
 #include "protocol/talk.h"
@@ -63,7 +64,7 @@ struct ca {
     uint32_t asks, puts; /* in the table; puts not yet taken by ca_next */
     struct ask_queue waiting, finished;
     struct ask *spare;
-    struct bytes out;    /* soft */
+    struct txid_pool *txids;
     uint64_t born, seen; /* newest told; highest id seen */
     uint64_t scan_due_ms, born_due_ms;
     char cluster[36], history[20];

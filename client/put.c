@@ -76,7 +76,7 @@ static enum ca_code open_put(struct ca *ca, const struct ca_write *write, struct
     if (write != NULL)
         ask->result.write = *write;
     else
-        chance_fill(ask->result.write.txid, TXID_SIZE);
+        txid_draw(ca->txids, ask->result.write.txid, TXID_SIZE);
     put->txid = SPAN(ask->result.write.txid, TXID_SIZE);
     put->born = ask->result.write.born;
     return CA_OK;
@@ -275,7 +275,7 @@ static enum err take_born(void *into, const struct message *answer)
 
 enum ca_code ca_write_new(struct ca *ca, struct ca_write *write)
 {
-    chance_fill(write->txid, TXID_SIZE);
+    txid_draw(ca->txids, write->txid, TXID_SIZE);
     uint64_t end = clock_now_ms() + ca->options.timeout_ms;
     while (ca->born == 0 && clock_now_ms() < end) {
         struct ask *ask = client_ask_open(ca, MESSAGE_HEAD); /* any answer tells it */
