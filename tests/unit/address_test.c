@@ -1,6 +1,7 @@
 /* address_test.c - endpoints in text, and names that are looked up while nobody waits. */
 #include "protocol/address.h"
 
+#include "tests/unit/name_kit.h"
 #include "tests/unit/test.h"
 
 #include <poll.h>
@@ -195,6 +196,7 @@ static bool is_loopback(const struct address *address)
 
 TEST(localhost_is_found)
 {
+    needs_localhost();
     struct address found[ADDRESSES_MAX];
     uint32_t count = 0;
     struct address_lookup *lookup = address_look_up("tcp://localhost:4711");
@@ -209,6 +211,7 @@ TEST(localhost_is_found)
 
 TEST(who_begins_may_wait_for_it)
 {
+    needs_localhost();
     struct address found[ADDRESSES_MAX];
     struct address_lookup *lookup = address_look_up("tcp://localhost:4711");
     CHECK(lookup != NULL);
@@ -240,6 +243,7 @@ TEST(what_is_no_endpoint_is_not_looked_up)
  * under way. None is forgotten for ever: those behind them see to it. */
 TEST(closing_a_lookup_that_is_under_way_is_clean)
 {
+    needs_localhost();
     enum { LOOKUPS = 100, ROUNDS = 50 };
     struct address_lookup *lookups[LOOKUPS];
     struct address found[ADDRESSES_MAX];

@@ -1,5 +1,6 @@
 /* port_test.c - ports among themselves, and bare sockets that break off: who is found, who is
  * lost, who is found again. */
+#include "tests/unit/name_kit.h"
 #include "tests/unit/port_kit.h"
 
 #include <arpa/inet.h>
@@ -181,6 +182,7 @@ TEST(a_path_of_a_dead_process_is_taken_over)
 
 TEST(a_name_is_looked_up)
 {
+    needs_localhost();
     struct party caller = party_new(), listener = party_new();
     char endpoint[ADDRESS_TEXT_MAX];
     party_open(&listener, false);
