@@ -9,7 +9,7 @@
 #include "storage/state.h"
 
 /* Rows of state.db: of tags and of keys. Outcomes are packed, and cost little. */
-enum { FLUSH_ROWS = 8192, FLUSH_OUTCOMES = 4 << 20, FLUSH_BYTES = 16 << 20, FLUSH_MS = 500 };
+enum { FLUSH_ROWS = 8192, FLUSH_OUTCOMES = 1 << 20, FLUSH_BYTES = 16 << 20, FLUSH_MS = 500 };
 
 struct flush {
     uint8_t key[HASH_KEY_SIZE];
