@@ -149,7 +149,7 @@ TEST(a_pause_of_ours_is_no_silence_of_theirs)
     party_call(&caller, listener.endpoint, &listener);
     UNTIL(caller.conn.up && listener.ups == 1);
     uint64_t id = listener.last, until_ms = clock_now_ms() + 500;
-    while (clock_now_ms() < until_ms)
+    while (clock_now_ms() < until_ms) /* the pause itself: longer than silence_ms */
         usleep(20000);
     until_ms += 500;
     UNTIL(clock_now_ms() >= until_ms || port_find(&listener.port, id) == NULL);

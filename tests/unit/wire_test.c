@@ -83,6 +83,26 @@ TEST(what_is_packed_is_read_back)
     CHECK(rest.size == 0);
 }
 
+/* Texts are looked at eight bytes at a time: what is no text is seen at every place, in every size.
+ */
+TEST(a_wrong_byte_is_seen_at_every_place_of_a_text)
+{
+    uint8_t text[40];
+    for (size_t size = 1; size <= sizeof text; size++)
+        for (size_t at = 0; at < size; at++) {
+            memset(text, 'a', sizeof text);
+            CHECK(wire_is_text(SPAN(text, size)));
+            text[at] = 0xff;
+            CHECK(!wire_is_text(SPAN(text, size)));
+            text[at] = 0xc3; /* with its second byte it is a letter, without it none */
+            CHECK(!wire_is_text(SPAN(text, size)));
+            if (at + 1 < size)
+                text[at + 1] = 0xa4;
+            CHECK(wire_is_text(SPAN(text, size)) == (at + 1 < size));
+        }
+}
+
 TEST_MAIN(T(a_five_byte_array_bomb_is_refused), T(nesting_ends_at_sixteen),
           T(trailing_bytes_and_cut_values_are_refused), T(a_key_stands_once_in_a_map),
-          T(texts_are_utf8), T(numbers_are_read_in_every_width), T(what_is_packed_is_read_back))
+          T(texts_are_utf8), T(numbers_are_read_in_every_width), T(what_is_packed_is_read_back),
+          T(a_wrong_byte_is_seen_at_every_place_of_a_text))
