@@ -14,11 +14,6 @@ enum {
     START_MS = 2,
     QUIET_MS = 1000,
     BORN_MS = 50,
-    HANDSHAKE_MS = 3000,
-    HEARTBEAT_MS = 1000,
-    SILENCE_MS = 3000,
-    RETRY_MS = 50,
-    RETRY_MAX_MS = 1000,
 };
 
 /* ---- small helpers ------------------------------------------------------------------------ */
@@ -211,19 +206,6 @@ static bool take_options(struct ca *ca, const struct ca_options *options)
     return ca->options.outstanding <= CLIENT_SLOTS_MAX / 2;
 }
 
-static const struct zmtp_rules calls = {
-    .type = "DEALER", .soft = true, .frame_max = FRAME_BYTES_MAX};
-static const struct port_rules port_rules = {
-    .name = "asks",
-    .calls = &calls,
-    .waiting_max = MiB(64),
-    .handshake_ms = HANDSHAKE_MS,
-    .heartbeat_ms = HEARTBEAT_MS,
-    .silence_ms = SILENCE_MS,
-    .retry_ms = RETRY_MS,
-    .retry_max_ms = RETRY_MAX_MS,
-};
-
 static enum ca_code open_nodes(struct ca *ca, const char *const *endpoints, size_t count)
 {
     const uint8_t *server = ca->keys.server != NULL ? ca->server_key : NULL;
@@ -254,7 +236,7 @@ static enum ca_code open_parts(struct ca *ca, const char *const *endpoints, size
     ca->table = calloc(ca->table_size, sizeof(struct ask *));
     ca->context = talk_context_open();
     if (ca->table == NULL || ca->context == NULL ||
-        port_open(&ca->port, &port_rules, ca->keys.server != NULL ? &ca->own_keys : NULL, NULL,
+        port_open(&ca->port, &asking_rules, ca->keys.server != NULL ? &ca->own_keys : NULL, NULL,
                   ca) != ERR_NONE)
         return CA_NOMEM;
     return open_nodes(ca, endpoints, count);

@@ -10,8 +10,7 @@
 #include "client/endpoints.h"
 #include "client/operate.h"
 #include "client/txid.h"
-#include "protocol/message.h"
-#include "protocol/port.h"
+#include "protocol/asking.h"
 #include "protocol/talk.h"
 
 enum { CLIENT_ANY = ENDPOINTS_MAX, CLIENT_TEXT_MAX = 256, CLIENT_SLOTS_MAX = 32768 };

@@ -146,22 +146,10 @@ void client_ask_cancel(struct ca *ca, struct ask *ask)
 
 /* ---- sending ------------------------------------------------------------------------------ */
 
-/* An empty frame, as REQ has it, and the body. */
-static enum err send_message(struct ca *ca, uint32_t slot, const struct message *message)
-{
-    struct conn *conn = &ca->nodes[slot].conn;
-    TRY(conn_has_room(conn));
-    TRY(zmtp_frame(&conn->zmtp, SPAN("", 0), true));
-    message_encode_map(message, zmtp_begin(&conn->zmtp));
-    TRY(zmtp_end(&conn->zmtp, false));
-    conn_touch(conn);
-    return ERR_NONE;
-}
-
 bool exchange_say_hello(struct ca *ca, uint32_t slot)
 {
     struct message hello = {.type = MESSAGE_HELLO};
-    return send_message(ca, slot, &hello) == ERR_NONE;
+    return asking_send(&ca->nodes[slot].conn, &hello) == ERR_NONE;
 }
 
 /* A name for a write is only as good as its `born`: told before the first send, kept ever after. */
@@ -191,7 +179,7 @@ static enum err send_ask(struct ca *ca, struct ask *ask, uint32_t slot)
     ask->message.request = ask->number << 8 | ((ask->attempt.count + 1) & 0xff);
     if (ask->message.type == MESSAGE_PUT)
         ask->message.put.attempt = ask->attempt.count + 1;
-    TRY(send_message(ca, slot, &ask->message));
+    TRY(asking_send(&ca->nodes[slot].conn, &ask->message));
     ask->slot = slot;
     attempt_sent(&ask->attempt, clock_now_ms(), ask->patience_ms);
     return ERR_NONE;
@@ -372,10 +360,11 @@ uint32_t exchange_receive(struct ca *ca)
     uint32_t found = 0;
     struct conn *from;
     struct zmtp_message message;
+    struct span body;
     for (; port_next(&ca->port, &from, &message); found++) {
         uint32_t slot = (uint32_t)((struct node *)from->user - ca->nodes);
-        if (message.count == 2 && message.frames[0].size == 0)
-            on_message(ca, slot, message.frames[1]);
+        if (asking_take(&message, &body))
+            on_message(ca, slot, body);
     }
     return found;
 }

@@ -7,14 +7,7 @@
 
 #include <stdio.h>
 
-enum {
-    ASK_MS = 300,
-    HANDSHAKE_MS = 3000,
-    HEARTBEAT_MS = 1000,
-    SILENCE_MS = 3000,
-    RETRY_MS = 50,
-    RETRY_MAX_MS = 1000,
-};
+enum { ASK_MS = 300 };
 
 static void say(struct source_join *join)
 {
@@ -40,18 +33,6 @@ static void judge(struct source_join *join)
     }
 }
 
-static bool send_ask(struct conn *conn, const struct message *message)
-{
-    if (conn_has_room(conn) != ERR_NONE)
-        return false;
-    enum err err = zmtp_frame(&conn->zmtp, SPAN("", 0), true);
-    message_encode_map(message, zmtp_begin(&conn->zmtp));
-    if (err == ERR_NONE)
-        err = zmtp_end(&conn->zmtp, false);
-    conn_touch(conn);
-    return err == ERR_NONE;
-}
-
 static void ask(void *owner)
 {
     struct source_join *join = owner;
@@ -65,7 +46,7 @@ static void ask(void *owner)
     if (wish[0] != '\0')
         message.members.ops.at[message.members.ops.count++] = SPAN_TEXT(wish);
     message.members.since = join->joining.since;
-    if (send_ask(&join->conn, &message))
+    if (asking_send(&join->conn, &message) == ERR_NONE)
         return;
     snprintf(join->joining.reason, sizeof join->joining.reason, "%s",
              "the node there to answer clients");
@@ -101,22 +82,10 @@ static void take(struct source_join *join, struct span body)
 
 static void on_message(void *owner, struct conn *from, const struct zmtp_message *message)
 {
-    if (message->count == 2 && message->frames[0].size == 0)
-        take(owner, message->frames[1]);
+    struct span body;
+    if (asking_take(message, &body))
+        take(owner, body);
 }
-
-static const struct zmtp_rules calls = {.type = "DEALER", .frame_max = FRAME_BYTES_MAX};
-static const struct port_rules port_rules = {
-    .name = "join",
-    .calls = &calls,
-    .waiting_max = MiB(1),
-    .handshake_ms = HANDSHAKE_MS,
-    .heartbeat_ms = HEARTBEAT_MS,
-    .silence_ms = SILENCE_MS,
-    .retry_ms = RETRY_MS,
-    .retry_max_ms = RETRY_MAX_MS,
-    .message = on_message,
-};
 
 enum err source_join_open(struct source_join *join, struct service_base *base,
                           void (*learned)(void *owner), void *owner)
@@ -124,8 +93,10 @@ enum err source_join_open(struct source_join *join, struct service_base *base,
     join->base = base;
     join->learned = learned;
     join->owner = owner;
+    join->rules = asking_rules;
+    join->rules.message = on_message;
     joining_begin(&join->joining, base->join, base->name);
-    TRY(port_open(&join->port, &port_rules, NULL, &base->loop, join));
+    TRY(port_open(&join->port, &join->rules, NULL, &base->loop, join));
     TRY(port_call(&join->port, &join->conn, base->join, NULL));
     loop_add_timer(&base->loop, 0, ASK_MS, ask, join);
     return ERR_NONE;

@@ -5,12 +5,12 @@
 
 #include "common/service.h"
 #include "discovery/joining.h"
-#include "protocol/message.h"
-#include "protocol/port.h"
+#include "protocol/asking.h"
 
 struct source_join {
     struct joining joining;
     struct service_base *base;
+    struct port_rules rules;
     struct port port;
     struct conn conn;
     void (*learned)(
