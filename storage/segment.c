@@ -60,8 +60,8 @@ static enum err prepare_writes(struct segment *segment)
     TRY(store_prepare(store, "INSERT INTO log (idx, kind, record) VALUES (?1, ?2, ?3)",
                       &segment->append));
     TRY(store_prepare(store,
-                      "INSERT INTO log (idx, kind, record) VALUES (?, ?, ?), (?, ?, ?), (?, ?, ?),"
-                      " (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?)",
+                      "INSERT OR FAIL INTO log (idx, kind, record) VALUES (?, ?, ?), (?, ?, ?),"
+                      " (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?)",
                       &segment->append_batch));
     TRY(store_prepare(store, "DELETE FROM log WHERE idx >= ?1", &segment->cut));
     return store_prepare(store,
