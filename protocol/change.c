@@ -231,10 +231,10 @@ static struct verdict find_changes(struct span body, struct span *changes, uint6
 }
 
 static struct verdict check_body(struct span body, enum change_form form,
-                                 const struct change_limits *limits, uint32_t *count)
+                                 const struct change_limits *limits, uint32_t *count,
+                                 struct change *change)
 {
     struct span changes;
-    struct change change;
     uint64_t announced;
     if (body.size > limits->body_bytes_max)
         return WRONG(ERR_LIMIT, "body: over the setting limits.put_bytes");
@@ -248,9 +248,9 @@ static struct verdict check_body(struct span body, enum change_form form,
     if (announced > limits->changes_max)
         return WRONG(ERR_LIMIT, "body: more changes than the setting limits.changes allows");
     for (uint64_t i = 0; i < announced && verdict.err == ERR_NONE; i++) {
-        verdict = read_change(&changes, limits, &change);
+        verdict = read_change(&changes, limits, change);
         if (verdict.err == ERR_NONE)
-            verdict = check_form(form, &change);
+            verdict = check_form(form, change);
     }
     *count = (uint32_t)announced;
     return verdict;
@@ -259,11 +259,19 @@ static struct verdict check_body(struct span body, enum change_form form,
 enum err change_body_check(struct span body, enum change_form form,
                            const struct change_limits *limits, uint32_t *count, const char **detail)
 {
+    struct change change;
     *count = 0;
-    struct verdict verdict = check_body(body, form, limits, count);
+    struct verdict verdict = check_body(body, form, limits, count, &change);
     if (detail != NULL)
         *detail = verdict.detail;
     return verdict.err;
+}
+
+enum err change_body_read(struct span body, enum change_form form,
+                          const struct change_limits *limits, uint32_t *count, struct change *last)
+{
+    *count = 0;
+    return check_body(body, form, limits, count, last).err;
 }
 
 void change_walk_begin(struct change_walk *walk, struct span body)

@@ -50,6 +50,12 @@ MUST_USE enum err change_body_check(struct span body, enum change_form form,
                                     const struct change_limits *limits, uint32_t *count,
                                     const char **detail);
 
+/* The same, and gives the last change: of a body of one, which most are, there is no more to read.
+ */
+MUST_USE enum err change_body_read(struct span body, enum change_form form,
+                                   const struct change_limits *limits, uint32_t *count,
+                                   struct change *last);
+
 /* The time of a change whose entry bears `ts`: its own where it was imported. */
 static inline uint64_t change_ts(const struct change *change, uint64_t ts)
 {

@@ -35,18 +35,26 @@ static void apply_change(struct apply *apply, const struct change *change, uint6
     effect_link_append(links, apply->at.hash, previous, (uint16_t)change->tags.count);
 }
 
-static void apply_changes(struct apply *apply, const struct entry *entry, uint32_t count,
-                          struct effect *effect, struct bytes *effects)
+static void apply_each(struct apply *apply, const struct entry *entry, struct bytes *links)
 {
-    struct bytes links = {0};
     struct change_walk walk;
     struct change change;
+    change_walk_begin(&walk, entry->body);
+    while (change_walk_next(&walk, &change))
+        apply_change(apply, &change, entry->ts, links);
+}
+
+static void apply_changes(struct apply *apply, const struct entry *entry, uint32_t count,
+                          const struct change *last, struct effect *effect, struct bytes *effects)
+{
+    struct bytes links = {0};
     effect->first_id = apply->at.last_id + 1;
     effect->change_count = (uint16_t)count;
     effect->body = entry->body;
-    change_walk_begin(&walk, entry->body);
-    while (change_walk_next(&walk, &change))
-        apply_change(apply, &change, entry->ts, &links);
+    if (count == 1)
+        apply_change(apply, last, entry->ts, &links);
+    else
+        apply_each(apply, entry, &links);
     effect->last_id = apply->at.last_id;
     assert(effect->last_id - effect->first_id + 1 == count);
     effect->links = bytes_span(&links);
@@ -75,20 +83,32 @@ static enum err check_import(const struct apply *apply, const struct entry *entr
 }
 
 /* What this version does not know is refused the same everywhere, before the body is read. */
-static enum err check_write(const struct apply *apply, const struct entry *entry, uint32_t *count)
+static enum err check_write(const struct apply *apply, const struct entry *entry, uint32_t *count,
+                            struct change *last)
 {
     if (entry->flags != 0 || entry->only_in_term != 0 || entry->deadline != 0)
         return ERR_UNSUPPORTED;
     enum change_form form = entry->kind == ENTRY_IMPORT ? CHANGE_IMPORT : CHANGE_PUT;
-    enum err err = change_body_check(entry->body, form, &apply->limits, count, NULL);
+    enum err err = change_body_read(entry->body, form, &apply->limits, count, last);
     if (err == ERR_NONE && *count == 0)
         return ERR_BAD_REQUEST;
     return err == ERR_NONE && form == CHANGE_IMPORT ? check_import(apply, entry) : err;
 }
 
+/* Those of records called for are known. */
+static uint64_t print_of(const struct apply *apply, const uint8_t txid[TXID_SIZE])
+{
+    for (size_t i = 0; i < COUNT_OF(apply->called); i++) {
+        const struct apply_called *called = &apply->called[i];
+        if (called->set && memcmp(called->txid, txid, TXID_SIZE) == 0)
+            return called->print;
+    }
+    return outcomes_print(&apply->outcomes, txid);
+}
+
 static void remember(struct apply *apply, const struct entry *entry)
 {
-    uint64_t print = outcomes_print(&apply->outcomes, entry->txid);
+    uint64_t print = print_of(apply, entry->txid);
     outcomes_add(&apply->outcomes, print, entry->index, entry->ts);
     apply->at.floor = outcomes_expire(&apply->outcomes, apply->at.floor, entry->ts);
 }
@@ -98,9 +118,10 @@ static void apply_new(struct apply *apply, const struct entry *entry, struct eff
                       struct bytes *effects)
 {
     uint32_t count = 0;
-    effect->err = check_write(apply, entry, &count);
+    struct change last;
+    effect->err = check_write(apply, entry, &count, &last);
     if (effect->err == ERR_NONE)
-        apply_changes(apply, entry, count, effect, effects);
+        apply_changes(apply, entry, count, &last, effect, effects);
     else
         effect_encode(effect, effects);
     remember(apply, entry);
@@ -273,15 +294,19 @@ enum err apply_entry(struct apply *apply, const struct entry *entry,
     return ERR_NONE;
 }
 
-void apply_call_for(const struct apply *apply, struct span record)
+void apply_call_for(struct apply *apply, struct span record)
 {
-    outcomes_call_for(&apply->outcomes, outcomes_print(&apply->outcomes, entry_txid_of(record)));
+    struct apply_called *called = &apply->called[entry_index_of(record) % COUNT_OF(apply->called)];
+    memcpy(called->txid, entry_txid_of(record), TXID_SIZE);
+    called->print = outcomes_print(&apply->outcomes, called->txid);
+    called->set = true;
+    outcomes_call_for(&apply->outcomes, called->print);
 }
 
-enum err apply_outcome(const struct apply *apply, const uint8_t txid[16],
+enum err apply_outcome(const struct apply *apply, const uint8_t txid[TXID_SIZE],
                        const struct apply_source *source, struct outcome *out)
 {
-    uint64_t print = outcomes_print(&apply->outcomes, txid), index;
+    uint64_t print = print_of(apply, txid), index;
     uint32_t cursor = 0;
     while (outcomes_next(&apply->outcomes, print, &cursor, &index)) {
         TRY(source->outcome(source->owner, index, out));

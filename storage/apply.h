@@ -36,6 +36,13 @@ struct apply_mark {
     uint64_t settings_index; /* of the entry that changed settings or holders last; 0: never */
 };
 
+/* The fingerprint of a txid that comes soon. */
+struct apply_called {
+    uint8_t txid[TXID_SIZE];
+    uint64_t print;
+    bool set;
+};
+
 struct apply {
     struct apply_mark at;
     struct change_limits limits; /* of at.settings: see apply_settle */
@@ -43,6 +50,7 @@ struct apply {
     struct tagmap tags;
     uint64_t *heads; /* last change id of each tag, by its number */
     uint32_t head_room;
+    struct apply_called called[2]; /* by the last bit of the log index */
 };
 
 /* Reads the outcome that stands at a log index: a fingerprint is believed only when verified.
@@ -75,10 +83,10 @@ MUST_USE enum err apply_entry(struct apply *apply, const struct entry *entry,
                               const struct apply_source *source, struct bytes *effects);
 
 /* The entry of this record comes soon: what it will need of memory is called for. */
-void apply_call_for(const struct apply *apply, struct span record);
+void apply_call_for(struct apply *apply, struct span record);
 
 /* The outcome of a txid; ERR_NOT_FOUND: it did not take effect, or too long ago. */
-MUST_USE enum err apply_outcome(const struct apply *apply, const uint8_t txid[16],
+MUST_USE enum err apply_outcome(const struct apply *apply, const uint8_t txid[TXID_SIZE],
                                 const struct apply_source *source, struct outcome *out);
 
 /* True if an effect of the entry at `index` adds a row to the outcomes. */

@@ -19,41 +19,6 @@ static void use_tag(struct flush *flush, struct span tag, uint64_t id)
     changed->count++;
 }
 
-/* Where the hash of a change stands: the links are walked along, and only for changes with a key.
- */
-struct link_walk {
-    struct span rest;
-    struct effect_link link; /* of the change `id` */
-    uint64_t id;
-};
-
-static enum err use_key(struct flush *flush, const struct effect *effect,
-                        const struct change *change, uint64_t id, struct link_walk *walk)
-{
-    for (; walk->id < id; walk->id++)
-        if (!effect_link_next(&walk->rest, &walk->link))
-            return ERR_CORRUPT;
-    collection_use(&flush->collection, change, id, change_ts(change, effect->ts), walk->link.hash);
-    flush->rows++;
-    return ERR_NONE;
-}
-
-static enum err use_tags(struct flush *flush, const struct effect *effect)
-{
-    struct change_walk walk;
-    struct change change;
-    uint64_t id = effect->first_id;
-    struct link_walk links = {.rest = effect->links, .id = id - 1};
-    change_walk_begin(&walk, effect->body);
-    for (; change_walk_next(&walk, &change); id++) {
-        for (uint32_t i = 0; i < change.tags.count; i++)
-            use_tag(flush, change.tags.at[i], id);
-        if (change.has_key)
-            TRY(use_key(flush, effect, &change, id, &links));
-    }
-    return id == effect->last_id + 1 ? ERR_NONE : ERR_CORRUPT;
-}
-
 static enum err write_configs(struct flush *flush, struct state *state)
 {
     struct span rest = bytes_span(&flush->configs), record;
@@ -110,15 +75,26 @@ void flush_close(struct flush *flush)
     *flush = (struct flush){0};
 }
 
-enum err flush_add(struct flush *flush, const struct effect *effect)
+bool flush_add(struct flush *flush, const struct effect *effect)
 {
     if (effect->index <= flush->newest || !apply_is_outcome(effect, effect->index))
-        return ERR_NONE;
+        return false;
     flush->newest = effect->index;
     struct outcome outcome = overlay_outcome(effect);
     bytes_append(&flush->outcomes, &outcome, sizeof outcome);
     flush->bytes += effect->body.size;
-    return apply_is_commit(effect) ? use_tags(flush, effect) : ERR_NONE;
+    return true;
+}
+
+void flush_take(struct flush *flush, const struct told *told)
+{
+    const struct change *change = &told->change;
+    for (uint32_t i = 0; i < change->tags.count; i++)
+        use_tag(flush, change->tags.at[i], told->id);
+    if (!change->has_key)
+        return;
+    collection_use(&flush->collection, change, told->id, told->ts, told->link.hash);
+    flush->rows++;
 }
 
 void flush_add_config(struct flush *flush, struct span record)

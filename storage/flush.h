@@ -7,6 +7,7 @@
 
 #include "storage/collection.h"
 #include "storage/state.h"
+#include "storage/told.h"
 
 /* Rows of state.db: of tags and of keys. Outcomes are packed, and cost little. */
 enum { FLUSH_ROWS = 8192, FLUSH_OUTCOMES = 1 << 20, FLUSH_BYTES = 16 << 20, FLUSH_MS = 500 };
@@ -29,9 +30,11 @@ struct flush {
 void flush_open(struct flush *flush, const uint8_t key[HASH_KEY_SIZE], const struct apply_mark *at);
 void flush_close(struct flush *flush);
 
-/* One effect. That of a duplicate bears the index of its first outcome, which was here
- * before, and adds nothing. ERR_CORRUPT: its parts do not agree. */
-MUST_USE enum err flush_add(struct flush *flush, const struct effect *effect);
+/* One effect; its changes are to follow. That of a duplicate bears the index of its first outcome,
+ * which was here before: false, it adds nothing. */
+MUST_USE bool flush_add(struct flush *flush, const struct effect *effect);
+void flush_take(struct flush *flush, const struct told *told);
+
 void flush_add_config(struct flush *flush, struct span record);
 void flush_mark(struct flush *flush, const struct apply_mark *at);
 

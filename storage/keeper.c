@@ -89,17 +89,6 @@ static enum err work(struct keeper *keeper, bool *worked)
 
 /* ---- what comes from view and journal ------------------------------------------------------- */
 
-static enum err take_effects(struct keeper *keeper, struct span effects)
-{
-    struct effect effect;
-    while (effect_next(&effects, &effect)) {
-        TRY(flush_add(&keeper->late.flush, &effect));
-        if (apply_is_commit(&effect))
-            TRY(shelf_add_changes(&keeper->shelf, &effect));
-    }
-    return effects.size == 0 ? ERR_NONE : ERR_CORRUPT;
-}
-
 static enum err on_applied(struct keeper *keeper, const struct room_item *item)
 {
     struct apply_mark at;
@@ -111,7 +100,7 @@ static enum err on_applied(struct keeper *keeper, const struct room_item *item)
         keeper->late.flushed_ms = keeper->loop.now_ms;
     while (entry_next(&rest, &record))
         flush_add_config(&keeper->late.flush, record);
-    TRY(take_effects(keeper, blob_span(item->effects)));
+    TRY(late_take(&keeper->late, &keeper->shelf, blob_span(item->effects)));
     flush_mark(&keeper->late.flush, &at);
     TRY(shelf_cut(&keeper->shelf, at.first_id, at.cut_hash));
     shelf_advance(&keeper->shelf, at.index);

@@ -78,6 +78,32 @@ void late_close(struct late *late)
     *late = (struct late){0};
 }
 
+static enum err take_changes(struct late *late, struct shelf *shelf, const struct effect *effect,
+                             bool fresh)
+{
+    struct tagindex *index;
+    struct told told;
+    TRY(shelf_begin_changes(shelf, effect, &index));
+    told_begin(&told, effect);
+    while (told_next(&told)) {
+        if (fresh)
+            flush_take(&late->flush, &told);
+        shelf_add_change(shelf, index, &told);
+    }
+    return told_end(&told);
+}
+
+enum err late_take(struct late *late, struct shelf *shelf, struct span effects)
+{
+    struct effect effect;
+    while (effect_next(&effects, &effect)) {
+        bool fresh = flush_add(&late->flush, &effect);
+        if (apply_is_commit(&effect))
+            TRY(take_changes(late, shelf, &effect, fresh));
+    }
+    return effects.size == 0 ? ERR_NONE : ERR_CORRUPT;
+}
+
 bool late_flush_due(const struct late *late, uint64_t now_ms)
 {
     return flush_full(&late->flush) ||

@@ -27,6 +27,10 @@ MUST_USE enum err late_open(struct late *late, struct shelf *shelf, const char *
                             const struct storage_found *found);
 void late_close(struct late *late);
 
+/* Takes in what was applied: rows of state.db that are written later, and the index of the part it
+ * is in. ERR_CORRUPT: it does not follow, or its parts do not agree. */
+MUST_USE enum err late_take(struct late *late, struct shelf *shelf, struct span effects);
+
 bool late_flush_due(const struct late *late, uint64_t now_ms);
 /* Writes all that waits. On an error the node stops. */
 MUST_USE enum err late_flush(struct late *late, struct shelf *shelf, uint64_t now_ms);

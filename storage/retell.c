@@ -74,14 +74,10 @@ static enum err find_outcome(void *owner, uint64_t index, struct outcome *out)
 
 static void write_effect(struct retell *retell, const struct effect *effect)
 {
-    struct span links = effect->links;
-    struct effect_link link;
-    struct change_walk walk;
-    struct change change;
-    uint64_t id = effect->first_id;
-    change_walk_begin(&walk, effect->body);
-    for (; change_walk_next(&walk, &change) && effect_link_next(&links, &link); id++)
-        write_placed(retell, id, change_ts(&change, effect->ts), link.hash, &change);
+    struct told told;
+    told_begin(&told, effect);
+    while (told_next(&told))
+        write_placed(retell, told.id, told.ts, told.link.hash, &told.change);
 }
 
 static void take_effects(struct retell *retell, uint64_t index)

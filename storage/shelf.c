@@ -120,33 +120,6 @@ static enum err open_index(struct shelf *shelf, struct shelf_part *part)
     return err;
 }
 
-/* Slot of the part that holds a log index; shelf->count if there is none. */
-static uint32_t slot_of(const struct shelf *shelf, uint64_t index)
-{
-    uint32_t low = 0, high = shelf->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (shelf->parts[middle]->last < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    bool found = low < shelf->count && shelf->parts[low]->first <= index;
-    return found ? low : shelf->count;
-}
-
-/* Gives every part up to the one at `slot` its growing index while last_id is still the id
- * before it: a part may hold no change at all. */
-static void begin_parts(struct shelf *shelf, uint32_t slot)
-{
-    for (uint32_t i = slot + 1; i-- > 0;) {
-        struct shelf_part *part = shelf->parts[i];
-        if (part->indexed || part->index != NULL)
-            return;
-        shelf_growing(shelf, part);
-    }
-}
-
 enum err shelf_open(struct shelf *shelf, const struct storage_found *found)
 {
     shelf->first_id = 1;
@@ -198,23 +171,6 @@ void shelf_gone(struct shelf *shelf, const char *path)
     }
 }
 
-enum err shelf_add_changes(struct shelf *shelf, const struct effect *effect)
-{
-    uint32_t slot = slot_of(shelf, effect->index);
-    if (slot == shelf->count || effect->first_id != shelf->last_id + 1)
-        return ERR_CORRUPT;
-    begin_parts(shelf, slot);
-    struct shelf_part *part = shelf->parts[slot];
-    struct span links = effect->links;
-    struct effect_link link = {0};
-    if (!part->indexed)
-        TRY(tagindex_add(shelf_growing(shelf, part), effect));
-    while (effect_link_next(&links, &link))
-        memcpy(shelf->last_hash, link.hash, HASH_SIZE);
-    shelf->last_id = effect->last_id;
-    return ERR_NONE;
-}
-
 enum err shelf_cut(struct shelf *shelf, uint64_t first_id, const uint8_t cut_hash[HASH_SIZE])
 {
     uint8_t hash[HASH_SIZE];
@@ -243,17 +199,23 @@ void shelf_drop_oldest(struct shelf *shelf)
     memmove(shelf->parts, shelf->parts + 1, shelf->count * sizeof *shelf->parts);
 }
 
-void shelf_advance(struct shelf *shelf, uint64_t index)
+uint32_t shelf_slot_of(const struct shelf *shelf, uint64_t index)
 {
-    uint32_t slot = slot_of(shelf, index);
-    if (slot < shelf->count)
-        begin_parts(shelf, slot);
-    shelf->applied = index;
+    uint32_t low = 0, high = shelf->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (shelf->parts[middle]->last < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool found = low < shelf->count && shelf->parts[low]->first <= index;
+    return found ? low : shelf->count;
 }
 
 struct shelf_part *shelf_part_of(struct shelf *shelf, uint64_t index)
 {
-    uint32_t slot = slot_of(shelf, index);
+    uint32_t slot = shelf_slot_of(shelf, index);
     return slot < shelf->count ? shelf->parts[slot] : NULL;
 }
 
@@ -381,16 +343,6 @@ struct shelf_part *shelf_oldest_open(struct shelf *shelf)
 bool shelf_complete(const struct shelf *shelf, const struct shelf_part *part)
 {
     return part->last != UINT64_MAX && part->last <= shelf->applied;
-}
-
-struct tagindex *shelf_growing(struct shelf *shelf, struct shelf_part *part)
-{
-    assert(!part->indexed);
-    if (part->index == NULL) {
-        part->index = bytes_zeroed(1, sizeof *part->index);
-        tagindex_open(part->index, shelf->last_id + 1, shelf->last_hash);
-    }
-    return part->index;
 }
 
 void shelf_sealed(struct shelf_part *part)

@@ -50,7 +50,14 @@ void shelf_add(struct shelf *shelf, const char *path, uint64_t first);
 /* The file is gone: it held nothing that was applied. */
 void shelf_gone(struct shelf *shelf, const char *path);
 
-/* A committed record; its id is the next one. ERR_CORRUPT: it does not follow. */
+/* A committed record begins, whose first id is the next one; *index is what its part grows, or
+ * NULL: that has an .index. ERR_CORRUPT: it does not follow. Then each of its changes
+ * (shelfgrow.c). */
+MUST_USE enum err shelf_begin_changes(struct shelf *shelf, const struct effect *effect,
+                                      struct tagindex **index);
+void shelf_add_change(struct shelf *shelf, struct tagindex *index, const struct told *told);
+
+/* All of it at once. ERR_CORRUPT: it does not follow, or its parts do not agree. */
 MUST_USE enum err shelf_add_changes(struct shelf *shelf, const struct effect *effect);
 /* Changes below `first_id` are gone. ERR_CORRUPT: the hash below it is another one here. */
 MUST_USE enum err shelf_cut(struct shelf *shelf, uint64_t first_id,
@@ -60,6 +67,9 @@ void shelf_drop_oldest(struct shelf *shelf);
 
 /* Everything up to `index` is applied. */
 void shelf_advance(struct shelf *shelf, uint64_t index);
+
+/* Slot of the part that holds a log index; shelf->count: there is none. */
+uint32_t shelf_slot_of(const struct shelf *shelf, uint64_t index);
 
 /* Lends the part that holds a log index, or an applied change id; NULL: none. */
 struct shelf_part *shelf_part_of(struct shelf *shelf, uint64_t index);

@@ -84,24 +84,24 @@ void tagindex_add_tag(struct tagindex *index, struct span tag, uint64_t previous
     list->offsets[list->count++] = (uint32_t)(index->next_id - 1 - index->first_id);
 }
 
+void tagindex_take(struct tagindex *index, const struct told *told)
+{
+    tagindex_add_change(index, told->link.hash);
+    for (uint32_t i = 0; i < told->change.tags.count; i++)
+        tagindex_add_tag(index, told->change.tags.at[i],
+                         load_u64(told->link.previous + (size_t)i * 8));
+}
+
 enum err tagindex_add(struct tagindex *index, const struct effect *effect)
 {
-    struct span links = effect->links;
-    struct effect_link link;
-    struct change_walk walk;
-    struct change change;
+    struct told told;
     if (effect->first_id != index->next_id)
         return ERR_CORRUPT;
     tagindex_add_run(index, effect->index);
-    change_walk_begin(&walk, effect->body);
-    while (change_walk_next(&walk, &change)) {
-        if (!effect_link_next(&links, &link) || link.tag_count != change.tags.count)
-            return ERR_CORRUPT;
-        tagindex_add_change(index, link.hash);
-        for (uint32_t i = 0; i < change.tags.count; i++)
-            tagindex_add_tag(index, change.tags.at[i], load_u64(link.previous + (size_t)i * 8));
-    }
-    return index->next_id == effect->last_id + 1 ? ERR_NONE : ERR_CORRUPT;
+    told_begin(&told, effect);
+    while (told_next(&told))
+        tagindex_take(index, &told);
+    return told_end(&told);
 }
 
 bool tagindex_find(const struct tagindex *index, uint64_t id, uint64_t *log_index,

@@ -7,9 +7,8 @@
 #define STORAGE_TAGINDEX_H
 
 #include "common/err.h"
-#include "protocol/change.h"
-#include "protocol/effect.h"
 #include "storage/tagmap.h"
+#include "storage/told.h"
 
 /* The previous id of a tag is not known: it was not told again at a restart. */
 #define TAGINDEX_UNKNOWN UINT64_MAX
@@ -50,6 +49,9 @@ void tagindex_add_tag(struct tagindex *index, struct span tag, uint64_t previous
 
 /* Lends the place of a list whose tag was just added to `tags`. */
 struct tagindex_list *tagindex_list_at(struct tagindex *index, uint32_t number);
+
+/* The next change, with its tags. */
+void tagindex_take(struct tagindex *index, const struct told *told);
 
 /* Adds a whole committed record. ERR_CORRUPT: its parts do not agree. */
 MUST_USE enum err tagindex_add(struct tagindex *index, const struct effect *effect);

@@ -153,6 +153,38 @@ static void a_duplicate_gets_the_first_outcome_and_no_id(void **state)
     bench_close(&bench);
 }
 
+/* What is called for may be replaced before it is committed: its fingerprint is its own alone. */
+static void what_was_called_for_may_never_come(void **state)
+{
+    struct bench plain, hasty, other;
+    struct bench *all[] = {&plain, &hasty, &other};
+    for (uint32_t i = 0; i < 3; i++) {
+        bench_open(all[i], 1);
+        assert_int_equal(run(all[i], kit_founding(&all[i]->kit)), ERR_NONE);
+    }
+    for (uint64_t txid = 1; txid <= 4; txid++) {
+        struct bytes body = {0};
+        kit_body(&body, 1, "tag", "data");
+        apply_call_for(&hasty.apply, kit_raw(&other.kit, 100 + txid, 1, bytes_span(&body)));
+        struct span record = kit_raw(&hasty.kit, txid, 1, bytes_span(&body));
+        if (txid % 2 == 0)
+            apply_call_for(&hasty.apply, record);
+        assert_int_equal(run(&hasty, record), ERR_NONE);
+        assert_int_equal(run(&plain, kit_raw(&plain.kit, txid, 1, bytes_span(&body))), ERR_NONE);
+        bytes_close(&body);
+    }
+    assert_memory_equal(hasty.apply.at.hash, plain.apply.at.hash, HASH_SIZE);
+    for (uint64_t txid = 1; txid <= 4; txid++) {
+        put(&hasty, txid, 1, "tag", "data");
+        assert_int_equal(hasty.effect.first_id, txid); /* again, and known */
+        put(&plain, txid, 1, "tag", "data");
+    }
+    put(&hasty, 101, 1, "tag", "data");
+    assert_int_equal(hasty.effect.first_id, 5); /* the one that never came is new */
+    for (uint32_t i = 0; i < 3; i++)
+        bench_close(all[i]);
+}
+
 static void another_body_under_a_txid_is_refused_and_changes_no_row(void **state)
 {
     struct bench bench;
@@ -343,6 +375,7 @@ int main(void)
         cmocka_unit_test(an_import_that_does_not_follow_is_refused),
         cmocka_unit_test(the_hash_chain_and_previous_ids_are_told),
         cmocka_unit_test(a_duplicate_gets_the_first_outcome_and_no_id),
+        cmocka_unit_test(what_was_called_for_may_never_come),
         cmocka_unit_test(another_body_under_a_txid_is_refused_and_changes_no_row),
         cmocka_unit_test(broken_bodies_are_refused_by_name_and_for_ever),
         cmocka_unit_test(the_floor_divides_known_from_expired),

@@ -68,6 +68,17 @@ static inline void write_state(struct node *node)
     assert_int_equal(flush_write(&node->flush, &node->state, open ? open->first : 0), ERR_NONE);
 }
 
+static inline void take_into(struct flush *flush, const struct effect *effect)
+{
+    struct told told;
+    if (!flush_add(flush, effect) || !apply_is_commit(effect))
+        return;
+    told_begin(&told, effect);
+    while (told_next(&told))
+        flush_take(flush, &told);
+    assert_int_equal(told_end(&told), ERR_NONE);
+}
+
 static inline void take(struct node *node, struct span record, uint32_t part)
 {
     const struct apply_source source = {find_outcome, node};
@@ -84,7 +95,7 @@ static inline void take(struct node *node, struct span record, uint32_t part)
     assert_int_equal(apply_entry(&node->apply, &entry, &source, &effects), ERR_NONE);
     struct span rest = bytes_span(&effects);
     while (effect_next(&rest, &effect)) {
-        assert_int_equal(flush_add(&node->flush, &effect), ERR_NONE);
+        take_into(&node->flush, &effect);
         if (apply_is_commit(&effect))
             assert_int_equal(shelf_add_changes(&node->shelf, &effect), ERR_NONE);
     }
