@@ -54,6 +54,12 @@ static bool is_peer(const struct message_info *info)
     return info->from == PROCESS_PEER || info->to == PROCESS_PEER;
 }
 
+/* Such a message is a map, always. */
+static bool is_client(const struct message_info *info)
+{
+    return info->from == PROCESS_CLIENT || info->to == PROCESS_CLIENT;
+}
+
 static uint32_t field_count(const struct message_info *info)
 {
     uint32_t count = 0;
@@ -216,7 +222,7 @@ enum err message_decode(struct span frame, struct message *out)
         items -= PEER_HEAD_ITEMS;
     }
     const struct message_info *info = message_info(type < MESSAGE_TYPE_MAX ? (unsigned)type : 0);
-    if (info->name == NULL || is_peer(info) != peer)
+    if (info->name == NULL || is_client(info) || is_peer(info) != peer)
         return ERR_UNKNOWN_VERB;
     field_clear_all(info->fields, out);
     TRY(decode_items(info, &rest, items, out));
