@@ -87,11 +87,15 @@ static bool read_some(struct conn *conn, int flags)
     return size > 0 || (size < 0 && errno == EAGAIN);
 }
 
-static void take_input(struct conn *conn)
+bool load_more(struct conn *conn)
 {
-    size_t taken = load.protocol->input(conn);
-    memmove(conn->in.data, conn->in.data + taken, conn->in.size - taken);
-    conn->in.size -= taken;
+    return read_some(conn, 0);
+}
+
+void load_taken(struct conn *conn, size_t size)
+{
+    memmove(conn->in.data, conn->in.data + size, conn->in.size - size);
+    conn->in.size -= size;
 }
 
 bool load_say(struct conn *conn)
@@ -141,7 +145,7 @@ static void run_for(int epoll, double seconds, struct span payload)
             struct conn *conn = events[i].data.ptr;
             if (!read_some(conn, MSG_DONTWAIT))
                 die("the server hung up");
-            take_input(conn);
+            load_taken(conn, load.protocol->input(conn));
         }
     }
 }
@@ -156,11 +160,12 @@ static double cpu_s(void)
 
 static const struct protocol *choose(const char *name)
 {
-    const struct protocol *all[] = {&protocol_etcd, &protocol_nats, &protocol_redis};
+    const struct protocol *all[] = {&protocol_etcd, &protocol_nats, &protocol_redis,
+                                    &protocol_rabbit};
     for (size_t i = 0; i < COUNT_OF(all); i++)
         if (strcmp(all[i]->name, name) == 0)
             return all[i];
-    fprintf(stderr, "load: SYSTEM is etcd, nats or redis\n");
+    fprintf(stderr, "load: SYSTEM is etcd, nats, redis or rabbit\n");
     exit(2);
 }
 

@@ -27,12 +27,16 @@ struct protocol {
     size_t (*input)(struct conn *conn);
 };
 
-extern const struct protocol protocol_etcd, protocol_nats, protocol_redis;
+extern const struct protocol protocol_etcd, protocol_nats, protocol_redis, protocol_rabbit;
 
 void load_acked(uint32_t slot, bool ok);
 
 /* For `open`: sends what is in conn->out, then reads until `input` bytes contain `text`. */
 bool load_say(struct conn *conn);
 bool load_expect(struct conn *conn, const char *text);
+
+/* Reads some more; takes so many bytes off the front of conn->in. */
+bool load_more(struct conn *conn);
+void load_taken(struct conn *conn, size_t size);
 
 #endif
