@@ -333,11 +333,14 @@ static enum err keeper_open(struct keeper *keeper, struct link_rules *rules)
     char path[128];
     struct storage_room *room = keeper->room;
     *rules = (struct link_rules){.process = "storage", .handlers = handlers, .life = room->life};
-    TRY(late_open(&keeper->late, &keeper->shelf, storage_home(room), room->found));
+    TRY(late_open(&keeper->late, storage_home(room), room->found));
+    if (!keeper->late.lost)
+        say(&room->rooms->view, ROOM_LOAD, 0, 0); /* beside what is to do here */
+    TRY(late_join(&keeper->late, &keeper->shelf, room->found));
     const struct courier_desk desk = {room, &keeper->link, &keeper->late, &keeper->shelf};
     TRY(courier_open(&keeper->courier, &desk));
     if (!keeper->late.lost)
-        say_written(keeper); /* view waits for it */
+        say_written(keeper); /* view waits for it: state and log agree */
     say(&room->rooms->journal, ROOM_DURABLE, keeper->late.durable, 0);
     TRY(service_path(room->base, "keeper.ipc", path));
     TRY(link_bind(&keeper->link, &keeper->loop, path, rules, keeper));

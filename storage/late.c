@@ -15,24 +15,20 @@ static uint64_t keep_index(struct shelf *shelf)
     return open != NULL ? open->first : shelf->applied + 1;
 }
 
-static enum err open_both(struct late *late, struct shelf *shelf, const char *path,
-                          const struct storage_found *found, struct apply_mark *mark)
+static enum err open_state(struct late *late, const char *path, const struct storage_found *found,
+                           struct apply_mark *mark)
 {
     if (doubt_is_there(path))
         return ERR_CORRUPT;
     TRY(state_open(&late->state, path));
     TRY(state_mark(&late->state, mark));
-    TRY(shelf_open(shelf, found));
-    if (mark->index > found->last_index)
-        return ERR_CORRUPT;
-    return rebuild_shelf(shelf, &late->state, mark);
+    return mark->index > found->last_index ? ERR_CORRUPT : ERR_NONE;
 }
 
-/* A state that is damaged, or disagrees with the log, goes: the log makes it anew. If that was cut,
- * the next start does without one, and waits for a snapshot. */
-static enum err make_anew(struct late *late, struct shelf *shelf, const char *home,
-                          const char *path, const struct storage_found *found,
-                          struct apply_mark *mark)
+/* A state that is damaged, or was found to disagree with the log, goes: the log makes it anew. If
+ * that was cut, the next start does without one, and waits for a snapshot. */
+static enum err make_anew(struct late *late, const char *home, const char *path,
+                          const struct storage_found *found, struct apply_mark *mark)
 {
     if (found->first_index > 1) {
         TRY(doubt_state(path));
@@ -40,33 +36,45 @@ static enum err make_anew(struct late *late, struct shelf *shelf, const char *ho
     }
     log_warn("state_made_anew", kv_text("path", path));
     state_close(&late->state);
-    shelf_close(shelf);
     TRY(state_remove(path));
     TRY(store_sync_directory(home));
-    return open_both(late, shelf, path, found, mark);
+    return open_state(late, path, found, mark);
 }
 
-enum err late_open(struct late *late, struct shelf *shelf, const char *home,
-                   const struct storage_found *found)
+enum err late_open(struct late *late, const char *home, const struct storage_found *found)
 {
     char path[PATH_MAX];
     uint8_t key[HASH_KEY_SIZE];
     struct apply_mark mark = apply_begin();
     if (snprintf(path, sizeof path, "%s/state.db", home) >= PATH_MAX)
         return ERR_CONFIG;
-    if (found->state_lost) {
-        late->lost = true;
-        late->written = late->durable = found->applied_index;
-        return shelf_open(shelf, found);
-    }
-    enum err err = open_both(late, shelf, path, found, &mark);
+    late->lost = found->state_lost;
+    late->written = late->durable = found->applied_index;
+    if (late->lost)
+        return ERR_NONE;
+    enum err err = open_state(late, path, found, &mark);
     if (err == ERR_CORRUPT)
-        err = make_anew(late, shelf, home, path, found, &mark);
+        err = make_anew(late, home, path, found, &mark);
     TRY(err);
     chance_fill(key, sizeof key);
     flush_open(&late->flush, key, &mark);
     late->written = mark.index;
+    late->durable = 0;
     late->written_at = mark;
+    return ERR_NONE;
+}
+
+enum err late_join(struct late *late, struct shelf *shelf, const struct storage_found *found)
+{
+    TRY(shelf_open(shelf, found));
+    if (late->lost)
+        return ERR_NONE;
+    enum err err = rebuild_shelf(shelf, &late->state, &late->written_at);
+    if (err == ERR_CORRUPT) {
+        TRY(doubt_state(late->state.store.path));
+        return ERR_IO;
+    }
+    TRY(err);
     late->flushed_ms = clock_now_ms();
     return late_checkpoint(late, late->flushed_ms);
 }

@@ -21,9 +21,12 @@ struct late {
     uint64_t flushes, checkpoints; /* counters */
 };
 
-/* Opens state.db, and the shelf on what recovery found; both agree when this returns, or the state
- * is lost. ERR_IO: it is, but only now that is known: the next start will say so. */
-MUST_USE enum err late_open(struct late *late, struct shelf *shelf, const char *home,
+/* Opens state.db, which is made anew where it is damaged and the log can do that, or is lost.
+ * ERR_IO: it is, but only now that is known: the next start will say so. */
+MUST_USE enum err late_open(struct late *late, const char *home, const struct storage_found *found);
+/* Opens the shelf on what recovery found; both agree when this returns. ERR_IO: they did not, and
+ * the next start makes the state anew. */
+MUST_USE enum err late_join(struct late *late, struct shelf *shelf,
                             const struct storage_found *found);
 void late_close(struct late *late);
 

@@ -16,6 +16,7 @@ enum room_kind {
     ROOM_ENTRIES, /* durable records, contiguous; what view holds at `first` and above is replaced
                    */
     /* to view, from keeper */
+    ROOM_LOAD,    /* state.db is open: it can be read, and is not yet to be believed */
     ROOM_WRITTEN, /* what was applied up to `index` is in state.db, up to `last` durably */
     /* to keeper, from view */
     ROOM_APPLIED, /* `effects` (protocol/effect.h) of entries first..last; `records`: a struct

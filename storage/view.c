@@ -28,7 +28,7 @@ struct view {
     struct backlog backlog;
     struct replay replay;
     struct state state; /* read only */
-    bool ready;         /* the state is loaded */
+    bool ready;         /* the state is loaded, and agrees with the log */
     bool more;          /* something is left for the next turn */
     bool told;          /* consensus knows applied and durable index */
     bool tell_due, tell_armed;
@@ -205,10 +205,7 @@ static enum err advance(struct view *view)
 
 static enum err on_written(struct view *view, const struct room_item *item)
 {
-    if (!view->ready) {
-        TRY(load_state(view));
-        view->ready = true;
-    }
+    view->ready = true;
     overlay_drop(&view->overlay, item->index);
     view->durable_index = item->last;
     view->told = false;
@@ -222,6 +219,8 @@ static enum err on_item(struct view *view, const struct room_item *item)
         if (view->room->found->state_lost)
             return ERR_NONE; /* another life will apply them */
         return backlog_store(&view->backlog, item->records, item->first);
+    case ROOM_LOAD:
+        return load_state(view);
     case ROOM_WRITTEN:
         return on_written(view, item);
     case ROOM_STOP:

@@ -3,7 +3,8 @@
  *
  * It never waits for state.db. Its own read-only connection is used at the
  * start, and to verify the fingerprint of a txid whose outcome is already
- * written. The start waits for keeper's first ROOM_WRITTEN: state.db is ready. */
+ * written. At the start it loads the state while keeper makes the index of the last file, and waits
+ * for the first ROOM_WRITTEN: state and log agree. */
 #ifndef STORAGE_VIEW_H
 #define STORAGE_VIEW_H
 

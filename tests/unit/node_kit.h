@@ -39,15 +39,22 @@ struct node {
     bool filling; /* one transaction for many records */
 };
 
-static inline enum err find_outcome(void *owner, uint64_t index, struct outcome *out)
+static inline enum err find_waiting(void *owner, uint64_t index, struct outcome *out)
 {
-    struct node *node = owner;
-    for (size_t at = 0; at < node->flush.outcomes.size; at += sizeof *out) {
-        memcpy(out, node->flush.outcomes.data + at, sizeof *out);
+    const struct flush *flush = owner;
+    for (size_t at = 0; at < flush->outcomes.size; at += sizeof *out) {
+        memcpy(out, flush->outcomes.data + at, sizeof *out);
         if (out->index == index)
             return ERR_NONE;
     }
-    return state_outcome(&node->state, index, out);
+    return ERR_NOT_FOUND;
+}
+
+static inline enum err find_outcome(void *owner, uint64_t index, struct outcome *out)
+{
+    struct node *node = owner;
+    enum err err = find_waiting(&node->flush, index, out);
+    return err == ERR_NOT_FOUND ? state_outcome(&node->state, index, out) : err;
 }
 
 static inline void begin_part(struct node *node, uint32_t part)
@@ -181,12 +188,11 @@ static inline void seal_all(struct node *node)
     }
 }
 
-/* Forgets all that is in memory and opens the files again. */
-static inline enum err restart(struct node *node)
+/* What recovery would find. */
+static inline struct storage_found node_found(struct node *node,
+                                              struct storage_segment segments[PARTS])
 {
-    struct storage_segment segments[PARTS] = {0};
     struct storage_found found = {.segments = segments, .first_index = 1};
-    struct apply_mark mark;
     for (uint32_t part = 0; part < PARTS && node->paths[part][0]; part++) {
         char index[160];
         snprintf(index, sizeof index, "%s.index", node->paths[part]);
@@ -200,6 +206,15 @@ static inline enum err restart(struct node *node)
         found.segment_count = part + 1;
         found.last_index = segments[part].last;
     }
+    return found;
+}
+
+/* Forgets all that is in memory and opens the files again. */
+static inline enum err restart(struct node *node)
+{
+    struct storage_segment segments[PARTS] = {0};
+    struct storage_found found = node_found(node, segments);
+    struct apply_mark mark;
     shelf_close(&node->shelf);
     state_close(&node->state);
     assert_int_equal(state_open(&node->state, node->state_path), ERR_NONE);

@@ -20,7 +20,8 @@ static void expect_installed(const char *dir, const struct kit_snapshot *snapsho
     CHECK(recovery.found.last_index == snapshot->index);
     CHECK(recovery.found.applied_index == snapshot->index);
     CHECK(memcmp(recovery.last_hash, snapshot->log.hash, HASH_SIZE) == 0);
-    CHECK(late_open(&late, &shelf, recovery.found.home, &recovery.found) == ERR_NONE);
+    CHECK(late_open(&late, recovery.found.home, &recovery.found) == ERR_NONE);
+    CHECK(late_join(&late, &shelf, &recovery.found) == ERR_NONE);
     CHECK(late.written == snapshot->index);
     CHECK(shelf.last_id == snapshot->index - 1);
     CHECK(shelf.count >= 3);
