@@ -175,7 +175,15 @@ bool worker_wake_gently(void)
     return sched_setscheduler(0, SCHED_BATCH, &none) == 0;
 }
 
+static _Thread_local bool hurried;
+
 void worker_give_way(void)
 {
-    sched_yield();
+    if (!hurried)
+        sched_yield();
+}
+
+void worker_hurry(bool hurry)
+{
+    hurried = hurry;
 }

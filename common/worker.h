@@ -59,4 +59,7 @@ bool worker_wake_gently(void);
 enum { GIVE_WAY_ROWS = 16 }; /* rows of SQLite that take about that long */
 void worker_give_way(void);
 
+/* True: from now on this thread does not give way, as work waits that would grow without end. */
+void worker_hurry(bool hurry);
+
 #endif

@@ -8,13 +8,14 @@
 #include "storage/cutter.h"
 #include "storage/giveway.h"
 #include "storage/late.h"
+#include "storage/pace.h"
 #include "storage/reader.h"
 #include "storage/tally.h"
 #include "storage/upkeep.h"
 
 #include <assert.h>
 
-enum { DRAIN_ITEMS = 16, TICK_MS = 200 };
+enum { TICK_MS = 200 };
 
 /* Below the limit of FETCHED with one largest entry behind it. */
 #define FETCH_BYTES KiB(960)
@@ -158,14 +159,17 @@ static enum err take_items(struct keeper *keeper, uint32_t max, uint32_t *count)
     return err;
 }
 
-/* One round: some items, then one piece of work. */
+/* One round: some items, then some work. */
 static uint32_t drain_queue(void *owner)
 {
     struct keeper *keeper = owner;
     uint32_t count;
     bool worked = false;
-    enum err err = take_items(keeper, DRAIN_ITEMS, &count);
-    if (err == ERR_NONE && !keeper->loop.stopped)
+    struct pace pace =
+        pace_of(shelf_unsealed(&keeper->shelf), queue_bytes(&keeper->room->rooms->keeper));
+    worker_hurry(pace.hurry);
+    enum err err = take_items(keeper, PACE_ITEMS, &count);
+    for (; pace.pieces > 0 && err == ERR_NONE && !keeper->loop.stopped; pace.pieces--)
         err = work(keeper, &worked);
     worker_give_way();
     if (err != ERR_NONE)

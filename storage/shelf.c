@@ -340,6 +340,14 @@ struct shelf_part *shelf_oldest_open(struct shelf *shelf)
     return NULL;
 }
 
+uint32_t shelf_unsealed(struct shelf *shelf)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = shelf->count; slot > 0 && !shelf->parts[slot - 1]->indexed; slot--)
+        count += shelf_complete(shelf, shelf->parts[slot - 1]);
+    return count;
+}
+
 bool shelf_complete(const struct shelf *shelf, const struct shelf_part *part)
 {
     return part->last != UINT64_MAX && part->last <= shelf->applied;

@@ -106,6 +106,8 @@ bool shelf_take(struct shelf *shelf, struct segment *segment);
 
 /* The first part that has no .index; NULL: all have one. */
 struct shelf_part *shelf_oldest_open(struct shelf *shelf);
+/* Parts that wait for an .index, and for nothing but the time to make it. */
+uint32_t shelf_unsealed(struct shelf *shelf);
 /* True if all of the part is applied, and no more will come into it. */
 bool shelf_complete(const struct shelf *shelf, const struct shelf_part *part);
 
