@@ -1,6 +1,7 @@
 /* address_test.c - endpoints in text, and names that are looked up while nobody waits. */
 #include "protocol/address.h"
 
+#include "common/clock.h"
 #include "tests/unit/name_kit.h"
 #include "tests/unit/test.h"
 
@@ -239,6 +240,23 @@ TEST(what_is_no_endpoint_is_not_looked_up)
     CHECK(address_look_up("") == NULL);
 }
 
+/* Those that are under way end when their thread gets a processor, and the lookups behind them see
+ * to it: a few more are made until the memory is that of a while ago. What was lost stays lost. */
+static bool falls_below(size_t bytes)
+{
+    struct address found[ADDRESSES_MAX];
+    uint32_t count;
+    uint64_t until_ms = clock_now_ms() + DEADLINE_MS;
+    while (__sanitizer_get_current_allocated_bytes() >= bytes) {
+        struct address_lookup *more = address_look_up("tcp://localhost:1");
+        bool answered = look_until_done(more, found, &count) == ERR_NONE;
+        address_lookup_close(more);
+        if (!answered || clock_now_ms() > until_ms)
+            return false;
+    }
+    return true;
+}
+
 /* More than the C library has threads for: some are done, some have not begun, and some are
  * under way. None is forgotten for ever: those behind them see to it. */
 TEST(closing_a_lookup_that_is_under_way_is_clean)
@@ -265,7 +283,7 @@ TEST(closing_a_lookup_that_is_under_way_is_clean)
     }
     CHECK(under_way > 0);
     if (before > 0)
-        CHECK(__sanitizer_get_current_allocated_bytes() < before + KiB(64));
+        CHECK(falls_below(before + KiB(64)));
 }
 
 TEST_MAIN(T(numbers_are_read_and_printed), T(any_address_and_any_port_are_to_listen_at),
