@@ -163,13 +163,13 @@ static enum err take_items(struct keeper *keeper, uint32_t max, uint32_t *count)
 static uint32_t drain_queue(void *owner)
 {
     struct keeper *keeper = owner;
-    uint32_t count;
-    bool worked = false;
-    struct pace pace =
-        pace_of(shelf_unsealed(&keeper->shelf), queue_bytes(&keeper->room->rooms->keeper));
-    worker_hurry(pace.hurry);
+    uint32_t count, files = shelf_unsealed(&keeper->shelf);
+    uint64_t before = keeper->applied_bytes;
+    bool worked = true;
+    worker_hurry(pace_hurries(files, queue_bytes(&keeper->room->rooms->keeper)));
     enum err err = take_items(keeper, PACE_ITEMS, &count);
-    for (; pace.pieces > 0 && err == ERR_NONE && !keeper->loop.stopped; pace.pieces--)
+    uint32_t pieces = pace_pieces(files, keeper->applied_bytes - before);
+    for (; pieces > 0 && worked && err == ERR_NONE && !keeper->loop.stopped; pieces--)
         err = work(keeper, &worked);
     worker_give_way();
     if (err != ERR_NONE)

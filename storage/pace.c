@@ -1,10 +1,11 @@
 #include "storage/pace.h"
 
-struct pace pace_of(uint32_t files, size_t bytes)
+bool pace_hurries(uint32_t files, size_t bytes)
 {
-    uint32_t above = files > PACE_FILES_MAX ? files - PACE_FILES_MAX : 0;
-    return (struct pace){
-        .hurry = above > 0 || bytes > PACE_BYTES_MAX,
-        .pieces = 1 + PACE_PIECES_A_FILE * above,
-    };
+    return files > PACE_FILES_MAX || bytes > PACE_BYTES_MAX;
+}
+
+uint32_t pace_pieces(uint32_t files, uint64_t taken)
+{
+    return files > PACE_FILES_MAX ? 1 + (uint32_t)(2 * taken / PACE_PIECE_BYTES + 1) : 1;
 }

@@ -10,19 +10,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Items a round; they bring some 200 KiB of log under full load, and a piece is the hash of 64. */
-enum { PACE_ITEMS = 16 };
+/* Items a round; a piece is at least the hash of so many bytes of a file. */
+enum { PACE_ITEMS = 16, PACE_PIECE_BYTES = 64 << 10 };
 
-/* So much may wait before keeper hurries; then so many pieces more for each file above it. */
-enum { PACE_FILES_MAX = 1, PACE_PIECES_A_FILE = 2 };
+/* So much may wait before keeper hurries. */
+enum { PACE_FILES_MAX = 1 };
 #define PACE_BYTES_MAX ((size_t)4 << 20)
 
-struct pace {
-    bool hurry;      /* do not give way to others */
-    uint32_t pieces; /* of work in this round */
-};
+/* True: do not give way to others. `files` wait to be sealed, and items of `bytes` to be taken in.
+ */
+bool pace_hurries(uint32_t files, size_t bytes);
 
-/* `files` wait to be sealed, and items of `bytes` to be taken in. */
-struct pace pace_of(uint32_t files, size_t bytes);
+/* Pieces of work of a round that took in `taken` bytes: while files wait, for twice as much,
+ * whatever the size of what comes. */
+uint32_t pace_pieces(uint32_t files, uint64_t taken);
 
 #endif

@@ -2,48 +2,43 @@
 #include "storage/pace.h"
 #include "tests/unit/test.h"
 
-enum { FILE_KIB = 65536, PIECE_KIB = 64 };
+enum { MIB = 1 << 20, FILE_BYTES = 64 << 20 };
 
 TEST(nothing_waits_and_nobody_hurries)
 {
-    struct pace pace = pace_of(0, 0);
-    CHECK(!pace.hurry && pace.pieces == 1);
-    pace = pace_of(PACE_FILES_MAX, PACE_BYTES_MAX);
-    CHECK(!pace.hurry && pace.pieces == 1);
+    CHECK(!pace_hurries(0, 0) && pace_pieces(0, MIB) == 1);
+    CHECK(!pace_hurries(PACE_FILES_MAX, PACE_BYTES_MAX) && pace_pieces(PACE_FILES_MAX, MIB) == 1);
 }
 
 TEST(who_is_behind_hurries)
 {
-    CHECK(pace_of(0, PACE_BYTES_MAX + 1).hurry);
-    CHECK(pace_of(0, PACE_BYTES_MAX + 1).pieces == 1);
-    CHECK(pace_of(PACE_FILES_MAX + 1, 0).hurry);
-    CHECK(pace_of(PACE_FILES_MAX + 1, 0).pieces > 1);
+    CHECK(pace_hurries(0, PACE_BYTES_MAX + 1));
+    CHECK(pace_hurries(PACE_FILES_MAX + 1, 0));
+    CHECK(pace_pieces(PACE_FILES_MAX + 1, 0) > 1);
+    CHECK(pace_pieces(PACE_FILES_MAX + 1, MIB) * (uint64_t)PACE_PIECE_BYTES >= 2 * (uint64_t)MIB);
 }
 
-/* Each round brings so much of the log, for ever; a round hashes what it is told to. */
-static uint32_t most_files(uint32_t round_kib)
+/* Each round brings so much of the log, for ever, and hashes what it is told to. */
+static uint64_t most_files(uint64_t round_bytes)
 {
-    uint64_t log_kib = 0, sealed = 0, hashed_kib = 0;
-    uint32_t most = 0;
-    for (uint32_t round = 0; round < 200000; round++) {
-        log_kib += round_kib;
-        uint32_t files = (uint32_t)(log_kib / FILE_KIB - sealed);
+    uint64_t log = 0, sealed = 0, hashed = 0, most = 0;
+    for (uint32_t round = 0; round < 100000; round++) {
+        log += round_bytes;
+        uint64_t files = log / FILE_BYTES - sealed;
         most = files > most ? files : most;
-        for (uint32_t piece = pace_of(files, 0).pieces; files > 0 && piece > 0; piece--)
-            hashed_kib += PIECE_KIB;
-        if (hashed_kib >= FILE_KIB) {
+        if (files > 0)
+            hashed += pace_pieces((uint32_t)files, round_bytes) * (uint64_t)PACE_PIECE_BYTES;
+        for (; files > 0 && hashed >= FILE_BYTES; files--, hashed -= FILE_BYTES)
             sealed++;
-            hashed_kib = 0;
-        }
     }
     return most;
 }
 
 TEST(files_that_wait_do_not_grow_without_end)
 {
-    CHECK(most_files(30) <= 1);
-    CHECK(most_files(200) <= 3); /* what full load brought */
-    CHECK(most_files(2000) <= 18);
+    CHECK(most_files(30 << 10) <= 2);
+    CHECK(most_files(200 << 10) <= 3);          /* what full load brought */
+    CHECK(most_files(32 * (uint64_t)MIB) <= 4); /* sixteen of the largest items */
 }
 
 TEST_MAIN(T(nothing_waits_and_nobody_hurries), T(who_is_behind_hurries),

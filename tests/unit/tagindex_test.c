@@ -1,6 +1,4 @@
 /* tagindex, seal, state, query: what keeper writes and serves, on real files. */
-#include "storage/doubt.h"
-#include "storage/late.h"
 #include "tests/unit/node_kit.h"
 
 /* Every id that bears the tag, by a walk with a limit nothing exceeds. */
@@ -271,50 +269,6 @@ static void a_state_that_disagrees_with_the_log_is_found(void **state)
     node_close(&node);
 }
 
-/* It is found while view loads it already; the next start makes it anew, from the whole log. */
-static void a_state_that_disagrees_is_made_anew_by_the_next_start(void **state)
-{
-    struct node node;
-    struct storage_segment segments[PARTS] = {0};
-    struct late late = {0};
-    node_open(&node, 2);
-    node.flush.at.last_id++;
-    flush_mark(&node.flush, &node.flush.at);
-    write_state(&node);
-    state_close(&node.state);
-    const struct storage_found found = node_found(&node, segments);
-    uint64_t last_id = node.apply.at.last_id;
-    shelf_close(&node.shelf);
-    assert_int_equal(late_open(&late, node.directory, &found), ERR_NONE);
-    assert_int_equal(late.written, found.last_index);
-    assert_int_equal(late_join(&late, &node.shelf, &found), ERR_IO);
-    assert_true(doubt_is_there(node.state_path));
-    late_close(&late);
-    shelf_close(&node.shelf);
-    assert_int_equal(late_open(&late, node.directory, &found), ERR_NONE);
-    assert_int_equal(late.written, 0);
-    assert_false(doubt_is_there(node.state_path));
-    assert_int_equal(late_join(&late, &node.shelf, &found), ERR_NONE);
-    assert_int_equal(node.shelf.last_id, 0);
-    struct span rest = bytes_span(&node.kit.records), record;
-    struct apply_source source = {find_waiting, &late.flush};
-    struct bytes effects = {0};
-    apply_close(&node.apply);
-    apply_open(&node.apply, (const uint8_t[HASH_KEY_SIZE]){1});
-    while (entry_next(&rest, &record)) {
-        struct entry entry;
-        assert_int_equal(entry_decode(record, &entry), ERR_NONE);
-        assert_int_equal(apply_entry(&node.apply, &entry, &source, &effects), ERR_NONE);
-        assert_int_equal(late_take(&late, &node.shelf, bytes_span(&effects)), ERR_NONE);
-        shelf_advance(&node.shelf, entry.index);
-        bytes_clear(&effects);
-    }
-    assert_int_equal(node.shelf.last_id, last_id);
-    bytes_close(&effects);
-    late_close(&late);
-    node_close(&node);
-}
-
 static void a_flipped_bit_is_never_a_wrong_byte(void **state)
 {
     struct node node;
@@ -409,7 +363,6 @@ int main(void)
         cmocka_unit_test(the_open_part_is_made_anew_at_a_restart),
         cmocka_unit_test(replay_from_zero_equals_the_live_state),
         cmocka_unit_test(a_state_that_disagrees_with_the_log_is_found),
-        cmocka_unit_test(a_state_that_disagrees_is_made_anew_by_the_next_start),
         cmocka_unit_test(a_flipped_bit_is_never_a_wrong_byte),
         cmocka_unit_test(a_missing_index_is_made_anew),
         cmocka_unit_test(positions_that_are_none_are_refused),
