@@ -23,6 +23,20 @@ void bytes_clear(struct bytes *bytes)
     bytes->failed = false;
 }
 
+void bytes_drop(struct bytes *bytes, size_t *gone)
+{
+    assert(*gone <= bytes->size);
+    size_t left = bytes->size - *gone;
+    if (left > 0 && (*gone < BYTES_DROP_MIN || *gone < left))
+        return;
+    if (left > 0)
+        memmove(bytes->data, bytes->data + *gone, left);
+    bytes->size = left;
+    *gone = 0;
+    if (left == 0 && bytes->room > BYTES_KEEP_ROOM)
+        bytes_close(bytes);
+}
+
 uint8_t *bytes_reserve(struct bytes *bytes, size_t more)
 {
     if (bytes->room - bytes->size < more) {

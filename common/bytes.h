@@ -53,6 +53,13 @@ struct bytes {
 void bytes_close(struct bytes *bytes);
 void bytes_clear(struct bytes *bytes); /* keeps the room, forgets `failed` */
 
+enum { BYTES_DROP_MIN = 64 << 10, BYTES_KEEP_ROOM = 1 << 20 };
+
+/* For what is sent piece by piece: the first *gone bytes have left, and are dropped, so that *gone
+ * is 0 then, where that moves no more bytes than have left; each is moved once, however slowly the
+ * rest leaves. With all gone, room above BYTES_KEEP_ROOM is given back. */
+void bytes_drop(struct bytes *bytes, size_t *gone);
+
 /* Makes room for `more` bytes behind the present ones and lends the place;
  * NULL only for soft bytes. */
 uint8_t *bytes_reserve(struct bytes *bytes, size_t more);

@@ -11,7 +11,6 @@
 enum { BACKLOG = 64 };
 
 #define READ_SIZE KiB(64)
-#define KEEP_ROOM MiB(1) /* what was larger for one message is given back */
 
 static bool address_of(const char *path, struct sockaddr_un *address)
 {
@@ -126,19 +125,6 @@ void channel_end(struct channel *channel)
     save_u32(channel->out.data + channel->begun + 4, (uint32_t)size);
 }
 
-static void clean(struct channel *channel)
-{
-    struct bytes *out = &channel->out;
-    if (waiting(channel) > 0 && channel->sent < READ_SIZE)
-        return;
-    if (waiting(channel) > 0)
-        memmove(out->data, out->data + channel->sent, waiting(channel));
-    out->size -= channel->sent;
-    channel->sent = 0;
-    if (out->size == 0 && out->room > KEEP_ROOM)
-        bytes_close(out);
-}
-
 enum err channel_push(struct channel *channel)
 {
     while (waiting(channel) > 0) {
@@ -156,7 +142,7 @@ enum err channel_push(struct channel *channel)
         channel->stuck = !channel->stuck;
         loop_want_room(channel->loop, channel->fd, channel->stuck);
     }
-    clean(channel);
+    bytes_drop(&channel->out, &channel->sent);
     return ERR_NONE;
 }
 
@@ -207,6 +193,6 @@ void channel_forget(struct channel *channel, size_t at)
     if (at < in->size && at > 0)
         memmove(in->data, in->data + at, in->size - at);
     in->size -= at;
-    if (in->size == 0 && in->room > KEEP_ROOM)
+    if (in->size == 0 && in->room > BYTES_KEEP_ROOM)
         bytes_close(in);
 }

@@ -17,7 +17,6 @@ enum {
 };
 
 #define READ_SIZE KiB(64)
-#define KEEP_ROOM MiB(1) /* what was larger for one message is given back */
 
 /* ---- frames that leave ----------------------------------------------------------------------- */
 
@@ -160,7 +159,7 @@ static void take_command(struct zmtp *zmtp, struct span command)
     if (command.size < PING_HEAD || !handshake_take_name(&rest, &name) || !span_is(name, "PING"))
         return;
     struct span context = SPAN(command.data + PING_HEAD, command.size - PING_HEAD);
-    bool reads = zmtp->out.size - zmtp->sent < KEEP_ROOM; /* or it could fill our memory */
+    bool reads = zmtp->out.size - zmtp->sent < BYTES_KEEP_ROOM; /* or it could fill our memory */
     if (context.size <= CONTEXT_MAX && reads)
         say_command(zmtp, "PONG", context);
 }
@@ -252,7 +251,7 @@ static void forget_taken(struct zmtp *zmtp)
     zmtp->first = 0;
     for (uint32_t i = 0; i < zmtp->count && i < ZMTP_FRAMES_MAX; i++)
         zmtp->frames[i].at -= taken;
-    if (in->size == 0 && in->room > KEEP_ROOM)
+    if (in->size == 0 && in->room > BYTES_KEEP_ROOM)
         bytes_close(in);
 }
 
@@ -286,18 +285,9 @@ struct span zmtp_waiting(const struct zmtp *zmtp)
 
 void zmtp_sent(struct zmtp *zmtp, size_t size)
 {
-    struct bytes *out = &zmtp->out;
     zmtp->sent += size;
-    assert(zmtp->sent <= out->size && !zmtp->building);
-    size_t left = out->size - zmtp->sent;
-    if (left > 0 && (zmtp->sent < READ_SIZE || zmtp->sent < left))
-        return; /* moved seldom: each byte once, however slowly the other end reads */
-    if (left > 0)
-        memmove(out->data, out->data + zmtp->sent, left);
-    out->size = left;
-    zmtp->sent = 0;
-    if (out->size == 0 && out->room > KEEP_ROOM)
-        bytes_close(out);
+    assert(zmtp->sent <= zmtp->out.size && !zmtp->building);
+    bytes_drop(&zmtp->out, &zmtp->sent);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
