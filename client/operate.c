@@ -52,11 +52,12 @@ static enum err take_slice(void *into, const struct message *answer)
 {
     const struct message_backup_is *is = &answer->backup_is;
     struct ca_slice *slice = into;
-    if (is->id.size != sizeof slice->id || is->hash.size != sizeof slice->hash)
+    if (is->id.size != sizeof slice->id || (is->hash.size != 16 && is->hash.size != 32))
         return ERR_BAD_MESSAGE;
     *slice = (struct ca_slice){.head = is->head, .size = is->size, .index = is->index};
     memcpy(slice->id, is->id.data, sizeof slice->id);
-    memcpy(slice->hash, is->hash.data, sizeof slice->hash);
+    memcpy(slice->hash, is->hash.data, is->hash.size);
+    slice->hash_size = is->hash.size;
     slice->data = malloc(is->data.size + 1);
     if (slice->data == NULL)
         return ERR_NOMEM;

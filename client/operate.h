@@ -116,7 +116,8 @@ struct ca_slice {
     uint8_t id[32];      /* of the snapshot: the BLAKE2b-256 of its manifest */
     uint64_t head, size; /* bytes of the manifest, and of the whole stream */
     uint64_t index;      /* log index at which it ends */
-    uint8_t hash[32];    /* BLAKE2b-256 of the data */
+    uint8_t hash[32];    /* of the data: XXH3-128; of an earlier server BLAKE2b-256 */
+    size_t hash_size;    /* 16; 32 */
     void *data;
     size_t data_size;
 };

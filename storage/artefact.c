@@ -2,6 +2,7 @@
 #include "storage/artefact.h"
 
 #include "common/log.h"
+#include "storage/filedigest.h"
 #include "storage/store.h"
 
 #include <assert.h>
@@ -32,35 +33,6 @@ static enum err open_plain(const char *path, int *fd)
     if (*fd < 0)
         return errno == ENOENT ? ERR_NOT_FOUND : refused("file_not_opened", path);
     return ERR_NONE;
-}
-
-static enum err hash_all(int fd, const char *path, uint64_t *size, uint8_t hash[HASH_SIZE])
-{
-    SCOPED(bytes) part = {0};
-    struct hash_state state;
-    hash_begin(&state);
-    *size = 0;
-    for (;;) {
-        bytes_clear(&part);
-        ssize_t got = read(fd, bytes_reserve(&part, ARTEFACT_SLICE_MAX), ARTEFACT_SLICE_MAX);
-        if (got < 0)
-            return refused("file_not_read", path);
-        if (got == 0)
-            break;
-        hash_add(&state, SPAN(part.data, (size_t)got));
-        *size += (uint64_t)got;
-    }
-    hash_end(&state, hash);
-    return ERR_NONE;
-}
-
-enum err artefact_hash_file(const char *path, uint64_t *size, uint8_t hash[HASH_SIZE])
-{
-    int fd;
-    TRY(open_plain(path, &fd));
-    enum err err = hash_all(fd, path, size, hash);
-    close(fd);
-    return err;
 }
 
 static enum err read_all(int fd, const char *path, size_t max, struct bytes *out)
@@ -195,17 +167,21 @@ enum err artefact_read(struct artefact *artefact, uint64_t offset, size_t max, s
     return ERR_NONE;
 }
 
+static enum err check_file(const char *path, const struct manifest_file *file)
+{
+    struct digest found;
+    uint64_t size;
+    TRY(filedigest_of(path, file->digest.size, &found, &size));
+    return size == file->size && digest_equal(&found, &file->digest) ? ERR_NONE : ERR_CORRUPT;
+}
+
 enum err artefact_verify(struct artefact *artefact, const char **name)
 {
     char path[PATH_BYTES_MAX];
     for (uint32_t i = 0; i < artefact->manifest.count; i++) {
         const struct manifest_file *file = &artefact->manifest.files[i];
-        uint8_t hash[HASH_SIZE];
-        uint64_t size;
         *name = file->name;
-        TRY(artefact_hash_file(path_in(path, artefact->directory, file->name), &size, hash));
-        if (size != file->size || memcmp(hash, file->hash, HASH_SIZE) != 0)
-            return ERR_CORRUPT;
+        TRY(check_file(path_in(path, artefact->directory, file->name), file));
     }
     *name = NULL;
     return ERR_NONE;

@@ -33,7 +33,7 @@ void artefact_close(struct artefact *artefact);
 MUST_USE enum err artefact_read(struct artefact *artefact, uint64_t offset, size_t max,
                                 struct bytes *out);
 
-/* Reads all of it. ERR_CORRUPT: a file has another hash; `name` is which. ERR_IO. */
+/* Reads all of it. ERR_CORRUPT: a file has another digest; `name` is which. ERR_IO. */
 MUST_USE enum err artefact_verify(struct artefact *artefact, const char **name);
 
 /* Which file a place in the stream is in, and where in it; manifest.count: at the end. The place
@@ -42,9 +42,6 @@ uint32_t artefact_place(const struct manifest *manifest, uint64_t behind_head, u
 
 /* Reads a whole file. ERR_NOT_FOUND, ERR_LIMIT: more than `max` bytes.  ERR_IO. */
 MUST_USE enum err artefact_read_file(const char *path, size_t max, struct bytes *out);
-
-/* The hash of a whole file. */
-MUST_USE enum err artefact_hash_file(const char *path, uint64_t *size, uint8_t hash[HASH_SIZE]);
 
 /* Writes the manifest to a temporary name, syncs and renames it: the last step of making one. */
 MUST_USE enum err artefact_write_manifest(const char *directory, struct span text);

@@ -37,23 +37,20 @@ enum err courier_work(struct courier *courier, uint64_t now_ms, bool *worked)
 
 static enum err fill_part(struct courier *courier, struct artefact *artefact,
                           const struct message_snapshot_read *ask,
-                          struct message_snapshot_part *part, uint8_t hash[HASH_SIZE],
+                          struct message_snapshot_part *part, struct digest *digest,
                           uint64_t now_ms)
 {
-    struct hash_state state;
     size_t max = ask->bytes < ARTEFACT_SLICE_MAX ? (size_t)ask->bytes : ARTEFACT_SLICE_MAX;
     bytes_clear(&courier->slice);
     TRY(artefact_read(artefact, ask->offset, max, &courier->slice));
-    hash_begin(&state);
-    hash_add(&state, bytes_span(&courier->slice));
-    hash_end(&state, hash);
+    *digest = digest_of(bytes_span(&courier->slice), DIGEST_SIZE);
     part->id = SPAN(artefact->id, HASH_SIZE);
     part->index = artefact->manifest.index;
     part->term = artefact->manifest.term;
     part->head = artefact->head.size;
     part->size = artefact->size;
     part->data = bytes_span(&courier->slice);
-    part->hash = SPAN(hash, HASH_SIZE);
+    part->hash = digest_span(digest);
     if (ask->offset + courier->slice.size == artefact->size)
         snapshot_was_read(&courier->snapshot, now_ms);
     courier->snapshot.slices++;
@@ -67,7 +64,7 @@ enum err courier_read(struct courier *courier, uint32_t neighbour,
     struct message answer = {.type = MESSAGE_SNAPSHOT_PART};
     struct message_snapshot_part *part = &answer.snapshot_part;
     struct artefact *artefact = NULL;
-    uint8_t hash[HASH_SIZE];
+    struct digest digest;
     const struct shelf *shelf = courier->desk.shelf;
     const struct late *late = courier->desk.late;
     const struct snapshot_place place = {shelf->applied,
@@ -77,7 +74,7 @@ enum err courier_read(struct courier *courier, uint32_t neighbour,
                        ? ERR_NOT_READY
                        : snapshot_ask(&courier->snapshot, ask->id, &place, now_ms, &artefact);
     if (err == ERR_NONE)
-        err = fill_part(courier, artefact, ask, part, hash, now_ms);
+        err = fill_part(courier, artefact, ask, part, &digest, now_ms);
     part->ticket = ask->ticket;
     part->offset = ask->offset;
     part->error = text_of(err);
@@ -117,7 +114,7 @@ static enum err take_slice(struct courier *courier, const struct message_snapsho
                                          .size = ask->size,
                                          .offset = ask->offset,
                                          .data = ask->data,
-                                         .hash = ask->hash};
+                                         .digest = ask->hash};
     TRY(incoming_write(&courier->incoming, &slice));
     return incoming_whole(&courier->incoming) ? stage(courier) : ERR_NONE;
 }

@@ -76,7 +76,7 @@ static enum err open_part(struct incoming *incoming)
     if (fd < 0)
         return refused("file_not_opened", path);
     incoming->fd = fd;
-    hash_begin(&incoming->hash);
+    digest_begin(&incoming->digest, file_in_work(incoming)->digest.size);
     return ERR_NONE;
 }
 
@@ -88,7 +88,7 @@ static void close_part(struct incoming *incoming)
     incoming->file_at = 0;
 }
 
-/* Another hash than the manifest says: this file comes again, from its start. */
+/* Another digest than the manifest says: this file comes again, from its start. */
 static enum err reject_part(struct incoming *incoming)
 {
     char path[PATH_BYTES_MAX];
@@ -104,10 +104,10 @@ static enum err reject_part(struct incoming *incoming)
 static enum err finish_part(struct incoming *incoming)
 {
     char from[PATH_BYTES_MAX], to[PATH_BYTES_MAX];
-    uint8_t hash[HASH_SIZE];
+    struct digest found;
     const struct manifest_file *file = file_in_work(incoming);
-    hash_end(&incoming->hash, hash);
-    if (memcmp(hash, file->hash, HASH_SIZE) != 0)
+    digest_end(&incoming->digest, &found);
+    if (!digest_equal(&found, &file->digest))
         return reject_part(incoming);
     path_in(from, incoming, file->name, part);
     if (fsync(incoming->fd) != 0)
@@ -140,7 +140,7 @@ static enum err append_to_file(struct incoming *incoming, struct span *rest)
     if (done != (ssize_t)data.size)
         return refused("slice_not_written", file->name);
     begin_to_write(incoming, data.size);
-    hash_add(&incoming->hash, data);
+    digest_add(&incoming->digest, data);
     incoming->file_at += data.size;
     incoming->offset += data.size;
     return incoming->file_at == file->size ? finish_part(incoming) : ERR_NONE;
@@ -219,7 +219,7 @@ static uint64_t size_of(const char *path)
     return stat(path, &at) == 0 ? (uint64_t)at.st_size : 0;
 }
 
-/* What there is of the file in work is read once, for its hash. */
+/* What there is of the file in work is read once, for its digest. */
 static enum err resume_part(struct incoming *incoming)
 {
     char path[PATH_BYTES_MAX];
@@ -237,7 +237,7 @@ static enum err resume_part(struct incoming *incoming)
             pread(incoming->fd, bytes_reserve(&slice, wanted), wanted, (off_t)incoming->file_at);
         if (got <= 0)
             return refused("file_not_read", path);
-        hash_add(&incoming->hash, SPAN(slice.data, (size_t)got));
+        digest_add(&incoming->digest, SPAN(slice.data, (size_t)got));
         incoming->file_at += (uint64_t)got;
     }
     incoming->offset += size;
@@ -295,10 +295,8 @@ void incoming_close(struct incoming *incoming)
 
 static bool is_sound(const struct incoming_slice *slice)
 {
-    return slice->id.size == HASH_SIZE &&
-           (slice->hash.size == HASH_SIZE || slice->data.size == 0) && slice->head > 0 &&
-           slice->head <= MANIFEST_BYTES_MAX && slice->size > slice->head &&
-           slice->size <= INT64_MAX && slice->offset <= slice->size &&
+    return slice->id.size == HASH_SIZE && slice->head > 0 && slice->head <= MANIFEST_BYTES_MAX &&
+           slice->size > slice->head && slice->size <= INT64_MAX && slice->offset <= slice->size &&
            slice->data.size <= slice->size - slice->offset;
 }
 
@@ -319,15 +317,13 @@ static enum err begin(struct incoming *incoming, const struct incoming_slice *sl
 
 enum err incoming_write(struct incoming *incoming, const struct incoming_slice *slice)
 {
-    uint8_t hash[HASH_SIZE];
     if (!is_sound(slice))
         return ERR_BAD_REQUEST;
     if (!is_same(incoming, slice))
         TRY(begin(incoming, slice));
     if (slice->offset != incoming->offset || slice->data.size == 0)
         return ERR_NONE;
-    hash_of(slice->data, hash);
-    if (memcmp(hash, slice->hash.data, HASH_SIZE) != 0)
+    if (!digest_fits(slice->digest, slice->data))
         return ERR_CORRUPT;
     incoming->slices++;
     incoming->bytes += slice->data.size;

@@ -1,7 +1,7 @@
 /* incoming.h - a snapshot that comes in: slices become files, files become a generation.
  *
  * What has come is in DATA/incoming and is gone on with after any interruption: a file
- * that is whole and has its hash bears its own name, the one in work ends in .part. When
+ * that is whole and has its digest bears its own name, the one in work ends in .part. When
  * all is there and fits together it is staged as the next generation; whether and when
  * that is installed is decided by journal (install.h). */
 #ifndef STORAGE_INCOMING_H
@@ -23,7 +23,7 @@ struct incoming {
     uint32_t file; /* in work */
     uint64_t file_at;
     int fd; /* 0: not open */
-    struct hash_state hash;
+    struct digest_state digest;
     uint64_t slices, bytes, resumed; /* counters */
 };
 
@@ -31,7 +31,7 @@ struct incoming {
 struct incoming_slice {
     struct span id;
     uint64_t head, size, offset;
-    struct span data, hash; /* hash: BLAKE2b-256 of the data */
+    struct span data, digest; /* of the data */
 };
 
 /* Takes up what an earlier life has left. ERR_IO. */
@@ -41,7 +41,7 @@ void incoming_close(struct incoming *incoming);
 
 /* Writes a slice if it is the next one; what is wanted next is incoming->offset then. Another
  * id begins anew. ERR_BAD_REQUEST: not a slice.  ERR_CORRUPT: it, or the file it ends, or the
- * manifest has another hash; the offset is where to go on.  ERR_NOSPACE, ERR_IO. */
+ * manifest has another digest; the offset is where to go on.  ERR_NOSPACE, ERR_IO. */
 MUST_USE enum err incoming_write(struct incoming *incoming, const struct incoming_slice *slice);
 
 bool incoming_whole(const struct incoming *incoming);

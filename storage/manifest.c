@@ -8,7 +8,9 @@
 
 enum { LINE_MAX_BYTES = 256 };
 
-static const char title[] = "changeagent snapshot 1\n";
+static const char family[] = "changeagent snapshot";
+
+enum { FORM = 2 };
 
 void manifest_close(struct manifest *manifest)
 {
@@ -62,7 +64,7 @@ static void put_hash(const char *name, const uint8_t *hash, size_t size, struct 
 void manifest_encode(const struct manifest *manifest, struct bytes *out)
 {
     char line[LINE_MAX_BYTES];
-    put_text(title, out);
+    put_number(family, manifest->form != 0 ? manifest->form : FORM, out);
     put_hash("cluster", manifest->cluster, sizeof manifest->cluster, out);
     snprintf(line, sizeof line, "history %016" PRIx64 "\n", manifest->history);
     put_text(line, out);
@@ -75,7 +77,7 @@ void manifest_encode(const struct manifest *manifest, struct bytes *out)
     put_number("files", manifest->count, out);
     for (uint32_t i = 0; i < manifest->count; i++) {
         const struct manifest_file *file = &manifest->files[i];
-        put_hex(file->hash, HASH_SIZE, out);
+        put_hex(file->digest.bytes, file->digest.size, out);
         snprintf(line, sizeof line, " %" PRIu64 " %s\n", file->size, file->name);
         put_text(line, out);
     }
@@ -151,13 +153,17 @@ static bool is_name(const char *name)
 static bool take_file(struct span *rest, struct manifest *manifest)
 {
     char line[LINE_MAX_BYTES], name[MANIFEST_NAME_MAX];
+    uint8_t digest[DIGEST_SIZE_MAX];
     uint64_t size;
-    if (!take_line(rest, line) || strlen(line) < 2 * HASH_SIZE ||
-        sscanf(line + 2 * HASH_SIZE, " %" SCNu64 " %95s", &size, name) != 2 || !is_name(name))
+    if (!take_line(rest, line))
+        return false;
+    size_t digits = strcspn(line, " ");
+    if (digits > 2 * DIGEST_SIZE_MAX || !from_hex(line, digest, digits / 2) ||
+        sscanf(line + digits, " %" SCNu64 " %95s", &size, name) != 2 || !is_name(name))
         return false;
     struct manifest_file *file = manifest_add(manifest, name);
     file->size = size;
-    return size <= INT64_MAX && from_hex(line, file->hash, HASH_SIZE);
+    return size <= INT64_MAX && digest_set(&file->digest, SPAN(digest, digits / 2));
 }
 
 static bool take_all(struct span *rest, struct manifest *manifest)
@@ -198,13 +204,12 @@ enum err manifest_decode(struct span text, struct manifest *manifest)
 {
     SCOPED(bytes) again = {0};
     struct span rest = text;
-    size_t family = sizeof title - 3; /* without the version */
-    if (text.size > MANIFEST_BYTES_MAX || text.size < sizeof title - 1 ||
-        memcmp(text.data, title, family) != 0)
+    uint64_t form;
+    if (text.size > MANIFEST_BYTES_MAX || !take_number(&rest, family, &form) || form == 0)
         return ERR_CORRUPT;
-    if (memcmp(text.data, title, sizeof title - 1) != 0)
+    if (form > FORM)
         return ERR_VERSION;
-    rest = SPAN(text.data + sizeof title - 1, text.size - (sizeof title - 1));
+    manifest->form = (uint32_t)form;
     if (!take_all(&rest, manifest) || !is_ordered(manifest))
         return ERR_CORRUPT;
     manifest_encode(manifest, &again);

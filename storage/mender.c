@@ -22,7 +22,7 @@ static char *copy_text(const char *text)
 static void forget(struct mender *mender)
 {
     segment_free(mender->copy);
-    seal_hash_close(&mender->file);
+    filedigest_close(&mender->file);
     seal_close(&mender->seal);
     bytes_free(mender->path);
     bytes_free(mender->copy_path);
@@ -232,7 +232,7 @@ static enum err replace(struct mender *mender, struct shelf_part *part)
     if (err == ERR_NONE && lost)
         err = drop_index(part);
     if (err == ERR_NONE) {
-        memcpy(part->seal.file_hash, mender->seal.file_hash, HASH_SIZE);
+        part->seal.file = mender->seal.file;
         bytes_clear(&part->seal.bloom);
         err = seal_write(part->path, &index, &part->seal); /* and syncs the directory */
     }
@@ -253,9 +253,9 @@ static enum err finish(struct mender *mender, struct shelf *shelf, struct shelf_
         TRY(segment_seal(mender->copy));
         segment_free(mender->copy);
         mender->copy = NULL;
-        return seal_hash_begin(&mender->file, mender->copy_path);
+        return filedigest_begin(&mender->file, mender->copy_path, DIGEST_SIZE);
     }
-    TRY(seal_hash_step(&mender->file, mender->seal.file_hash, &done));
+    TRY(filedigest_step(&mender->file, &mender->seal.file, &done));
     if (!done)
         return ERR_NONE;
     TRY(replace(mender, part));

@@ -7,6 +7,7 @@
 #ifndef STORAGE_MENDER_H
 #define STORAGE_MENDER_H
 
+#include "storage/filedigest.h"
 #include "storage/shelf.h"
 
 enum { MENDER_RETRY_MS = 5000 };
@@ -18,7 +19,7 @@ struct mender {
     uint64_t first, last, next; /* log indexes; `next` is the next record to come */
     uint8_t hash[HASH_SIZE];    /* log hash at next - 1 */
     bool wants;                 /* the own row at `next` cannot be read */
-    struct seal_hash file;
+    struct filedigest file;
     struct seal seal;
     uint64_t not_before_ms;
     uint64_t mended, given; /* counters: files; records of other servers */

@@ -153,20 +153,16 @@ static enum err blame(const struct restore *restore, enum err err)
 static enum err copy_slice(struct restore *restore, struct bytes *data)
 {
     struct artefact *artefact = &restore->artefact;
-    struct hash_state state;
-    uint8_t hash[HASH_SIZE];
     bytes_clear(data);
     TRY(artefact_read(artefact, restore->incoming.offset, SLICE_BYTES, data));
-    hash_begin(&state);
-    hash_add(&state, bytes_span(data));
-    hash_end(&state, hash);
+    struct digest digest = digest_of(bytes_span(data), DIGEST_SIZE);
     return incoming_write(&restore->incoming, &(struct incoming_slice){
                                                   .id = SPAN(artefact->id, HASH_SIZE),
                                                   .head = artefact->head.size,
                                                   .size = artefact->size,
                                                   .offset = restore->incoming.offset,
                                                   .data = bytes_span(data),
-                                                  .hash = SPAN(hash, HASH_SIZE),
+                                                  .digest = digest_span(&digest),
                                               });
 }
 

@@ -108,5 +108,6 @@ enum err schema_check(sqlite3 *db, const struct schema *schema)
     struct marks marks;
     TRY(read_marks(db, &marks));
     TRY(weigh(&marks, schema));
-    return marks.version == (int64_t)schema->version ? ERR_NONE : ERR_GAP;
+    uint32_t oldest = schema->oldest != 0 ? schema->oldest : schema->version;
+    return marks.version >= (int64_t)oldest ? ERR_NONE : ERR_GAP;
 }

@@ -20,6 +20,7 @@ struct schema {
     const char *name;         /* for the log */
     uint32_t application_id;  /* SQLite's header field */
     uint32_t version;         /* user_version; equals the number of steps */
+    uint32_t oldest;          /* that is read as it is, without a step; 0: only the present one */
     const char *const *steps; /* step n brings version n to n + 1; constant SQL */
     /* Behind the step to `version` and in its transaction: what SQL cannot say. May be NULL. */
     enum err (*move)(sqlite3 *db, uint32_t version);
@@ -48,7 +49,7 @@ MUST_USE enum err schema_admit(sqlite3 *db, const struct schema *schema);
  * ERR_IO: the disk refused. */
 MUST_USE enum err schema_migrate(sqlite3 *db, const struct schema *schema);
 
-/* As above without writing; an older version is ERR_GAP. */
+/* As above without writing; a version older than `oldest` is ERR_GAP. */
 MUST_USE enum err schema_check(sqlite3 *db, const struct schema *schema);
 
 #endif

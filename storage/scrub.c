@@ -6,7 +6,7 @@ enum { ROWS_BYTES = 256 << 10, STATE_ROWS = 4096 };
 
 void scrub_close(struct scrub *scrub)
 {
-    seal_hash_close(&scrub->hash);
+    filedigest_close(&scrub->digest);
     bytes_close(&scrub->tag);
     bytes_close(&scrub->rows);
     *scrub = (struct scrub){0};
@@ -27,7 +27,7 @@ bool scrub_due(const struct scrub *scrub, uint64_t now_ms)
 
 static void next_part(struct scrub *scrub, const struct shelf_part *part)
 {
-    seal_hash_close(&scrub->hash);
+    filedigest_close(&scrub->digest);
     scrub->part = part->last == UINT64_MAX ? UINT64_MAX : part->last + 1;
     scrub->phase = SCRUB_AT_PART;
 }
@@ -51,7 +51,7 @@ static enum err begin_part(struct scrub *scrub, struct shelf_part *part)
         next_part(scrub, part);
         return ERR_NONE;
     }
-    return seal_hash_begin(&scrub->hash, part->path);
+    return filedigest_begin(&scrub->digest, part->path, part->seal.file.size);
 }
 
 static enum err check_index(const struct shelf_part *part, enum scrub_finding *finding)
@@ -68,12 +68,12 @@ static enum err check_index(const struct shelf_part *part, enum scrub_finding *f
 static enum err check_file(struct scrub *scrub, struct shelf_part *part,
                            enum scrub_finding *finding)
 {
-    uint8_t hash[HASH_SIZE];
+    struct digest found;
     bool done;
-    TRY(seal_hash_step(&scrub->hash, hash, &done));
+    TRY(filedigest_step(&scrub->digest, &found, &done));
     if (!done)
         return ERR_NONE;
-    if (memcmp(hash, part->seal.file_hash, HASH_SIZE) != 0)
+    if (!digest_equal(&found, &part->seal.file))
         *finding = SCRUB_SEGMENT;
     else
         TRY(check_index(part, finding));

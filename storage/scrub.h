@@ -1,12 +1,13 @@
 /* scrub.h - reads everything this node has stored, again and again, and finds what no longer is
- * what was written: sealed files by their hash, indexes, rows of the unsealed log and of the state
- * by their checksums (S6).
+ * what was written: sealed files by their digest, indexes, rows of the unsealed log and of the
+ * state by their checksums (S6).
  *
  * One small slice at a time, seldom enough that nobody waits for it. What is to be done about a
  * finding is decided in keeper.h. */
 #ifndef STORAGE_SCRUB_H
 #define STORAGE_SCRUB_H
 
+#include "storage/filedigest.h"
 #include "storage/shelf.h"
 #include "storage/state.h"
 
@@ -30,7 +31,7 @@ struct scrub {
     uint64_t part;  /* log index where the part in work, or the next one, begins */
     uint64_t index; /* next row of the log, or of the outcomes */
     struct bytes tag, rows;
-    struct seal_hash hash;
+    struct filedigest digest;
     uint64_t due_ms;
     uint32_t hurries;                /* passes to go without a pause: a reader met damage */
     uint64_t passes, slices, damage; /* counters */

@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,13 +28,16 @@ static const char *const steps[] = {
     "STRICT;"
     "CREATE TABLE tags(number INTEGER PRIMARY KEY, previous INTEGER NOT NULL, ids BLOB NOT NULL,"
     " crc INTEGER NOT NULL) STRICT;",
+    /* 3: the digest of the segment file is shorter; the tables are the same. */
+    "",
     NULL,
 };
 
 static const struct schema schema = {
     .name = "index",
     .application_id = SCHEMA_ID_INDEX,
-    .version = 2,
+    .version = 3,
+    .oldest = 2,
     .steps = steps,
     .sync = SCHEMA_FULL,
     .once = true,
@@ -44,9 +46,12 @@ static const struct schema schema = {
     .checkpoint_pages = 0,
 };
 
-enum { SUMMARY_SIZE = 40 + 3 * HASH_SIZE };
-
-#define SLICE_SIZE KiB(64)
+/* Four numbers, two hashes, a digest of either size, and one more number. */
+enum {
+    SUMMARY_HEAD = 4 * 8 + 2 * HASH_SIZE,
+    SUMMARY_SIZE = SUMMARY_HEAD + DIGEST_SIZE + 8,
+    SUMMARY_SIZE_MAX = SUMMARY_HEAD + DIGEST_SIZE_MAX + 8,
+};
 
 /* SEGMENT_PATH + suffix. */
 static enum err index_path(const char *segment_path, const char *suffix, char path[PATH_MAX])
@@ -199,27 +204,30 @@ static enum err write_tags(struct store *store, const struct tagindex *index)
     return err;
 }
 
-static void encode_summary(const struct seal *seal, uint8_t content[SUMMARY_SIZE])
+/* Returns its size. */
+static size_t encode_summary(const struct seal *seal, uint8_t content[SUMMARY_SIZE_MAX])
 {
+    assert(seal->file.size > 0);
     save_u64(content, seal->first_index);
     save_u64(content + 8, seal->last_index);
     save_u64(content + 16, seal->first_id);
     save_u64(content + 24, seal->next_id);
     memcpy(content + 32, seal->first_hash, HASH_SIZE);
     memcpy(content + 32 + HASH_SIZE, seal->last_hash, HASH_SIZE);
-    memcpy(content + 32 + 2 * HASH_SIZE, seal->file_hash, HASH_SIZE);
-    save_u64(content + 32 + 3 * HASH_SIZE, seal->tag_count);
+    memcpy(content + SUMMARY_HEAD, seal->file.bytes, seal->file.size);
+    save_u64(content + SUMMARY_HEAD + seal->file.size, seal->tag_count);
+    return SUMMARY_HEAD + seal->file.size + 8;
 }
 
 static enum err write_summary(struct store *store, const struct seal *seal)
 {
-    uint8_t content[SUMMARY_SIZE];
+    uint8_t bytes[SUMMARY_SIZE_MAX];
     sqlite3_stmt *add = NULL;
-    encode_summary(seal, content);
+    struct span content = SPAN(bytes, encode_summary(seal, bytes));
     TRY(store_prepare(store, "INSERT INTO summary VALUES(1, ?1, ?2, ?3)", &add));
-    bind_blob(add, 1, SPAN(content, sizeof content));
+    bind_blob(add, 1, content);
     bind_blob(add, 2, bytes_span(&seal->bloom));
-    bind_u64(add, 3, seal_crc(1, SPAN(content, sizeof content), bytes_span(&seal->bloom)));
+    bind_u64(add, 3, seal_crc(1, content, bytes_span(&seal->bloom)));
     enum err err = store_step(store, add, NULL);
     sqlite3_finalize(add);
     return err;
@@ -294,7 +302,10 @@ static enum err take_summary(void *owner, sqlite3_stmt *row)
     struct seal *seal = owner;
     struct span content = column_blob(row, 0), bloom = column_blob(row, 1);
     uint32_t crc = (uint32_t)sqlite3_column_int64(row, 2);
-    if (content.size != SUMMARY_SIZE || seal_crc(1, content, bloom) != crc)
+    if (content.size < SUMMARY_SIZE || seal_crc(1, content, bloom) != crc)
+        return ERR_CORRUPT;
+    size_t left = content.size - SUMMARY_HEAD - 8;
+    if (!digest_set(&seal->file, SPAN(content.data + SUMMARY_HEAD, left)))
         return ERR_CORRUPT;
     seal->first_index = load_u64(content.data);
     seal->last_index = load_u64(content.data + 8);
@@ -302,8 +313,7 @@ static enum err take_summary(void *owner, sqlite3_stmt *row)
     seal->next_id = load_u64(content.data + 24);
     memcpy(seal->first_hash, content.data + 32, HASH_SIZE);
     memcpy(seal->last_hash, content.data + 32 + HASH_SIZE, HASH_SIZE);
-    memcpy(seal->file_hash, content.data + 32 + 2 * HASH_SIZE, HASH_SIZE);
-    seal->tag_count = load_u64(content.data + 32 + 3 * HASH_SIZE);
+    seal->tag_count = load_u64(content.data + SUMMARY_HEAD + left);
     bytes_append_span(&seal->bloom, bloom);
     return ERR_NONE;
 }
@@ -361,35 +371,4 @@ enum err seal_remove(const char *segment_path)
 {
     TRY(remove_file(segment_path, ".index"));
     return sync_directory_of(segment_path);
-}
-
-enum err seal_hash_begin(struct seal_hash *hash, const char *segment_path)
-{
-    assert(!hash->open);
-    hash->fd = open(segment_path, O_RDONLY | O_CLOEXEC);
-    if (hash->fd < 0)
-        return ERR_IO;
-    hash->open = true;
-    hash_begin(&hash->state);
-    return ERR_NONE;
-}
-
-enum err seal_hash_step(struct seal_hash *hash, uint8_t out[HASH_SIZE], bool *done)
-{
-    struct bytes slice = {0};
-    ssize_t size = read(hash->fd, bytes_reserve(&slice, SLICE_SIZE), SLICE_SIZE);
-    if (size > 0)
-        hash_add(&hash->state, SPAN(slice.data, (size_t)size));
-    *done = size == 0;
-    if (size == 0)
-        hash_end(&hash->state, out);
-    bytes_close(&slice);
-    return size < 0 ? ERR_IO : ERR_NONE;
-}
-
-void seal_hash_close(struct seal_hash *hash)
-{
-    if (hash->open)
-        close(hash->fd);
-    *hash = (struct seal_hash){0};
 }

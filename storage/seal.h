@@ -2,10 +2,11 @@
  *
  * Written once, to a temporary name, synced, renamed; read by immutable=1 ever
  * after. It holds the tagindex of the segment, a Bloom filter of its tags and a
- * hash of the segment file. Every blob carries a checksum (S6). */
+ * digest of the segment file. Every blob carries a checksum (S6). */
 #ifndef STORAGE_SEAL_H
 #define STORAGE_SEAL_H
 
+#include "common/digest.h"
 #include "storage/store.h"
 #include "storage/tagindex.h"
 
@@ -16,13 +17,14 @@ struct seal {
     uint64_t tag_count;               /* different ones */
     uint8_t first_hash[HASH_SIZE];    /* change hash at first_id - 1 */
     uint8_t last_hash[HASH_SIZE];     /* at next_id - 1 */
-    uint8_t file_hash[HASH_SIZE];     /* of the sealed segment file */
+    struct digest file;               /* of the sealed segment file */
     struct bytes bloom;
 };
 
 void seal_close(struct seal *seal);
 
-/* Writes SEGMENT_PATH.index; fills what `seal` lacks: ids, hashes, filter. ERR_IO, ERR_NOSPACE. */
+/* Writes SEGMENT_PATH.index. `seal` brings the log indexes and the digest of the file, and gets the
+ * rest: ids, hashes, filter. ERR_IO, ERR_NOSPACE. */
 MUST_USE enum err seal_write(const char *segment_path, const struct tagindex *index,
                              struct seal *seal);
 
@@ -46,15 +48,5 @@ MUST_USE enum err seal_load(const char *segment_path, struct tagindex *index);
 
 /* Removes the .index file, durably: it is to be built anew, or its segment is gone. */
 MUST_USE enum err seal_remove(const char *segment_path);
-
-/* The hash of a sealed segment file, in slices: begin, then step until *done. */
-struct seal_hash {
-    struct hash_state state;
-    int fd;
-    bool open;
-};
-MUST_USE enum err seal_hash_begin(struct seal_hash *hash, const char *segment_path);
-MUST_USE enum err seal_hash_step(struct seal_hash *hash, uint8_t out[HASH_SIZE], bool *done);
-void seal_hash_close(struct seal_hash *hash);
 
 #endif

@@ -34,7 +34,7 @@ static enum err write_index(struct sealer *sealer, struct shelf *shelf, struct s
 
 void sealer_close(struct sealer *sealer)
 {
-    seal_hash_close(&sealer->hash);
+    filedigest_close(&sealer->digest);
     *sealer = (struct sealer){0};
 }
 
@@ -42,7 +42,7 @@ void sealer_forget(struct sealer *sealer, const char *path)
 {
     if (sealer->part == NULL || strcmp(sealer->part->path, path) != 0)
         return;
-    seal_hash_close(&sealer->hash);
+    filedigest_close(&sealer->digest);
     sealer->part = NULL;
 }
 
@@ -66,11 +66,11 @@ enum err sealer_step(struct sealer *sealer, struct shelf *shelf, uint64_t now_ms
     bool done = false;
     if (!part->sealed)
         return leave_wal(sealer, part, now_ms);
-    if (!sealer->hash.open)
-        return seal_hash_begin(&sealer->hash, part->path);
-    TRY(seal_hash_step(&sealer->hash, part->seal.file_hash, &done));
+    if (!sealer->digest.open)
+        return filedigest_begin(&sealer->digest, part->path, DIGEST_SIZE);
+    TRY(filedigest_step(&sealer->digest, &part->seal.file, &done));
     if (!done)
         return ERR_NONE;
-    seal_hash_close(&sealer->hash);
+    filedigest_close(&sealer->digest);
     return write_index(sealer, shelf, part);
 }

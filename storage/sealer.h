@@ -5,13 +5,14 @@
 #ifndef STORAGE_SEALER_H
 #define STORAGE_SEALER_H
 
+#include "storage/filedigest.h"
 #include "storage/shelf.h"
 
 enum { SEALER_RETRY_MS = 100 };
 
 struct sealer {
     struct shelf_part *part; /* in work; NULL: none */
-    struct seal_hash hash;
+    struct filedigest digest;
     uint64_t not_before_ms; /* somebody held the file open */
     uint64_t sealed;        /* counter */
 };

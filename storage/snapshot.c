@@ -1,4 +1,4 @@
-/* snapshot.c - copy the state, link what is sealed, copy the rest, hash, name. */
+/* snapshot.c - copy the state, link what is sealed, copy the rest, digest it, name it. */
 #include "storage/snapshot.h"
 
 #include "common/log.h"
@@ -34,7 +34,7 @@ static void let_go(struct snapshot *snapshot)
     storecopy_close(&snapshot->copy);
     segment_free(snapshot->writer);
     snapshot->writer = NULL;
-    seal_hash_close(&snapshot->hash);
+    filedigest_close(&snapshot->digest);
     manifest_close(&snapshot->manifest);
     artefact_close(&snapshot->ready);
     snapshot->phase = SNAPSHOT_NONE;
@@ -72,7 +72,7 @@ static enum err begin(struct snapshot *snapshot, struct late *late)
 /* ---- the sealed part of the log ------------------------------------------------------------- */
 
 static enum err link_file(struct snapshot *snapshot, const char *from, const char *suffix,
-                          const uint8_t *hash)
+                          const struct digest *digest)
 {
     char source[PATH_BYTES_MAX], path[PATH_BYTES_MAX], name[MANIFEST_NAME_MAX];
     struct stat at;
@@ -84,8 +84,8 @@ static enum err link_file(struct snapshot *snapshot, const char *from, const cha
     }
     struct manifest_file *file = manifest_add(&snapshot->manifest, name);
     file->size = (uint64_t)at.st_size;
-    if (hash != NULL)
-        memcpy(file->hash, hash, HASH_SIZE);
+    if (digest != NULL)
+        file->digest = *digest;
     return ERR_NONE;
 }
 
@@ -98,7 +98,7 @@ static enum err link_sealed(struct snapshot *snapshot, const struct shelf *shelf
         const struct shelf_part *part = shelf->parts[slot];
         if (!part->indexed || part->last > manifest->index)
             return ERR_NONE;
-        TRY(link_file(snapshot, part->path, "", part->seal.file_hash));
+        TRY(link_file(snapshot, part->path, "", &part->seal.file));
         TRY(link_file(snapshot, part->path, ".index", NULL));
         snapshot->next_row = part->last + 1;
     }
@@ -206,18 +206,12 @@ static enum err work_on_rows(struct snapshot *snapshot, struct shelf *shelf)
     if (snapshot->writer != NULL || snapshot->next_row <= snapshot->manifest.index)
         return copy_rows(snapshot, shelf);
     TRY(find_log_hash(snapshot, shelf));
-    snapshot->next_hash = 0;
-    snapshot->phase = SNAPSHOT_HASH;
+    snapshot->next_digest = 0;
+    snapshot->phase = SNAPSHOT_DIGEST;
     return ERR_NONE;
 }
 
-/* ---- hashes, and the name ------------------------------------------------------------------- */
-
-static bool is_hashed(const struct manifest_file *file)
-{
-    static const uint8_t zeros[HASH_SIZE];
-    return memcmp(file->hash, zeros, HASH_SIZE) != 0;
-}
+/* ---- digests, and the name ------------------------------------------------------------------ */
 
 static enum err complete(struct snapshot *snapshot, uint64_t now_ms)
 {
@@ -236,26 +230,26 @@ static enum err complete(struct snapshot *snapshot, uint64_t now_ms)
     return ERR_NONE;
 }
 
-static enum err hash_files(struct snapshot *snapshot, uint64_t now_ms)
+static enum err digest_files(struct snapshot *snapshot, uint64_t now_ms)
 {
     char path[PATH_BYTES_MAX];
     struct stat at;
     bool done = false;
-    while (snapshot->next_hash < snapshot->manifest.count &&
-           is_hashed(&snapshot->manifest.files[snapshot->next_hash]))
-        snapshot->next_hash++;
-    if (snapshot->next_hash == snapshot->manifest.count)
+    while (snapshot->next_digest < snapshot->manifest.count &&
+           snapshot->manifest.files[snapshot->next_digest].digest.size > 0)
+        snapshot->next_digest++;
+    if (snapshot->next_digest == snapshot->manifest.count)
         return complete(snapshot, now_ms);
-    struct manifest_file *file = &snapshot->manifest.files[snapshot->next_hash];
-    if (!snapshot->hash.open) {
+    struct manifest_file *file = &snapshot->manifest.files[snapshot->next_digest];
+    if (!snapshot->digest.open) {
         if (stat(path_in(path, snapshot, file->name), &at) != 0)
             return ERR_IO;
         file->size = (uint64_t)at.st_size;
-        return seal_hash_begin(&snapshot->hash, path);
+        return filedigest_begin(&snapshot->digest, path, DIGEST_SIZE);
     }
-    TRY(seal_hash_step(&snapshot->hash, file->hash, &done));
+    TRY(filedigest_step(&snapshot->digest, &file->digest, &done));
     if (done)
-        seal_hash_close(&snapshot->hash);
+        filedigest_close(&snapshot->digest);
     return ERR_NONE;
 }
 
@@ -267,8 +261,8 @@ static enum err work(struct snapshot *snapshot, struct late *late, struct shelf 
         return snapshot->copy.to == NULL ? begin(snapshot, late) : copy_state(snapshot, shelf);
     case SNAPSHOT_ROWS:
         return work_on_rows(snapshot, shelf);
-    case SNAPSHOT_HASH:
-        return hash_files(snapshot, now_ms);
+    case SNAPSHOT_DIGEST:
+        return digest_files(snapshot, now_ms);
     default:
         return ERR_NONE;
     }

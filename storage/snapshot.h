@@ -9,6 +9,7 @@
 #define STORAGE_SNAPSHOT_H
 
 #include "storage/artefact.h"
+#include "storage/filedigest.h"
 #include "storage/late.h"
 #include "storage/storecopy.h"
 
@@ -25,7 +26,7 @@ enum snapshot_phase {
     SNAPSHOT_NONE,
     SNAPSHOT_STATE, /* state.db is being copied */
     SNAPSHOT_ROWS,  /* then rows that are in no sealed file */
-    SNAPSHOT_HASH,
+    SNAPSHOT_DIGEST,
     SNAPSHOT_READY,
 };
 
@@ -41,8 +42,8 @@ struct snapshot {
     uint64_t next_row;
     struct segment *writer; /* of the copied rows; NULL: none */
     uint64_t writer_end;    /* last row that belongs into it */
-    uint32_t next_hash;     /* file that is hashed */
-    struct seal_hash hash;
+    uint32_t next_digest;   /* file whose digest is taken */
+    struct filedigest digest;
     struct artefact ready;
     uint64_t made, slices, bytes; /* counters */
 };

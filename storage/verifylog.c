@@ -2,6 +2,7 @@
 #include "storage/verify.h"
 
 #include "common/log.h"
+#include "storage/filedigest.h"
 #include "storage/sealread.h"
 #include "storage/walscan.h"
 
@@ -111,18 +112,13 @@ static void read_rows(struct verify *verify, const char *file, struct segment *s
     }
 }
 
-static void check_hash(struct verify *verify, const char *file, const struct seal *seal)
+static void check_digest(struct verify *verify, const char *file, const struct seal *seal)
 {
-    struct seal_hash hash = {0};
-    uint8_t found[HASH_SIZE];
-    bool done = false;
-    enum err err = seal_hash_begin(&hash, file);
-    while (err == ERR_NONE && !done)
-        err = seal_hash_step(&hash, found, &done);
-    seal_hash_close(&hash);
+    struct digest found;
+    enum err err = filedigest_of(file, seal->file.size, &found, NULL);
     if (err != ERR_NONE)
         verify_blame(verify, file, err, "it cannot be read");
-    else if (memcmp(found, seal->file_hash, HASH_SIZE) != 0)
+    else if (!digest_equal(&found, &seal->file))
         verify_blame(verify, file, ERR_CORRUPT, "its bytes are not those that were sealed");
 }
 
@@ -158,7 +154,7 @@ static void check_index(struct verify *verify, const char *file, const struct se
     else if (verify->exact && verify->has_index && !same_index(&index, &verify->index))
         verify_blame(verify, name, ERR_CORRUPT, "it does not say what the log says");
     if (err == ERR_NONE)
-        check_hash(verify, file, &seal);
+        check_digest(verify, file, &seal);
     tagindex_close(&index);
     seal_close(&seal);
 }

@@ -5,7 +5,7 @@
 #include "cmd/changeagent/backup.h"
 
 #include "common/bytes.h"
-#include "common/hash.h"
+#include "common/digest.h"
 #include "common/progress.h"
 
 #include <errno.h>
@@ -25,9 +25,9 @@ struct backup {
     struct span lines; /* of files still to come */
     int fd;            /* of the file in work; 0: none */
     char name[NAME_MAX_BYTES];
-    uint64_t left; /* bytes of it */
-    char hash[2 * HASH_SIZE + 1];
-    struct hash_state state;
+    uint64_t left;                        /* bytes of it */
+    char digest[2 * DIGEST_SIZE_MAX + 1]; /* of it, as the manifest has it */
+    struct digest_state state;
     uint64_t done;
 };
 
@@ -43,18 +43,10 @@ static const char *path_of(const struct backup *backup, const char *name, char p
     return path;
 }
 
-static void print_hex(const uint8_t hash[HASH_SIZE], char text[2 * HASH_SIZE + 1])
+static void print_hex(const struct digest *digest, char text[2 * DIGEST_SIZE_MAX + 1])
 {
-    for (size_t i = 0; i < HASH_SIZE; i++)
-        snprintf(text + 2 * i, 3, "%02x", hash[i]);
-}
-
-static void hash_of(struct span bytes, uint8_t hash[HASH_SIZE])
-{
-    struct hash_state state;
-    hash_begin(&state);
-    hash_add(&state, bytes);
-    hash_end(&state, hash);
+    for (size_t i = 0; i < digest->size; i++)
+        snprintf(text + 2 * i, 3, "%02x", digest->bytes[i]);
 }
 
 /* ---- the files --------------------------------------------------------------------------------
@@ -67,7 +59,17 @@ static bool is_harmless(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-./") == strlen(name);
 }
 
-/* "HASH SIZE NAME", the next line of the manifest. */
+/* Of the kind that the manifest has. */
+static bool begin_digest(struct backup *backup)
+{
+    size_t size = strlen(backup->digest) / 2;
+    if (size != DIGEST_SIZE && size != HASH_SIZE)
+        return false;
+    digest_begin(&backup->state, size);
+    return true;
+}
+
+/* "DIGEST SIZE NAME", the next line of the manifest. */
 static bool begin_file(struct backup *backup)
 {
     char line[LINE_BYTES], path[PATH_BYTES];
@@ -78,10 +80,9 @@ static bool begin_file(struct backup *backup)
     memcpy(line, backup->lines.data, size);
     line[size] = '\0';
     backup->lines = SPAN(end + 1, backup->lines.size - size - 1);
-    if (sscanf(line, "%64s %" SCNu64 " %95s", backup->hash, &backup->left, backup->name) != 3 ||
-        !is_harmless(backup->name) || backup->left == 0)
+    if (sscanf(line, "%64s %" SCNu64 " %95s", backup->digest, &backup->left, backup->name) != 3 ||
+        !is_harmless(backup->name) || backup->left == 0 || !begin_digest(backup))
         return failed("the manifest names what no snapshot has", backup->directory);
-    hash_begin(&backup->state);
     backup->fd =
         open(path_of(backup, backup->name, path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     return backup->fd > 0 ? true : failed(strerror(errno), path);
@@ -89,12 +90,13 @@ static bool begin_file(struct backup *backup)
 
 static bool end_file(struct backup *backup)
 {
-    uint8_t hash[HASH_SIZE];
-    char text[2 * HASH_SIZE + 1];
-    hash_end(&backup->state, hash);
-    print_hex(hash, text);
-    if (strcmp(text, backup->hash) != 0)
-        return failed("it has another hash than the manifest says; try another node", backup->name);
+    struct digest digest;
+    char text[2 * DIGEST_SIZE_MAX + 1];
+    digest_end(&backup->state, &digest);
+    print_hex(&digest, text);
+    if (strcmp(text, backup->digest) != 0)
+        return failed("it has another digest than the manifest says; try another node",
+                      backup->name);
     bool fine = fsync(backup->fd) == 0;
     close(backup->fd);
     backup->fd = 0;
@@ -106,7 +108,7 @@ static bool take_bytes(struct backup *backup, struct span *rest)
     size_t size = rest->size < backup->left ? rest->size : (size_t)backup->left;
     if (write(backup->fd, rest->data, size) != (ssize_t)size)
         return failed(strerror(errno), backup->name);
-    hash_add(&backup->state, SPAN(rest->data, size));
+    digest_add(&backup->state, SPAN(rest->data, size));
     backup->left -= size;
     *rest = SPAN(rest->data + size, rest->size - size);
     return backup->left > 0 || end_file(backup);
@@ -118,9 +120,9 @@ static bool take_bytes(struct backup *backup, struct span *rest)
 static bool end_manifest(struct backup *backup)
 {
     static const char mark[] = "\nfiles ";
-    uint8_t hash[HASH_SIZE];
-    hash_of(bytes_span(&backup->manifest), hash);
-    if (memcmp(hash, backup->first.id, HASH_SIZE) != 0)
+    struct digest id = {.size = HASH_SIZE};
+    memcpy(id.bytes, backup->first.id, HASH_SIZE);
+    if (!digest_fits(digest_span(&id), bytes_span(&backup->manifest)))
         return failed("the manifest has another hash than the snapshot's id", backup->directory);
     const uint8_t *at = memmem(backup->manifest.data, backup->manifest.size, mark, strlen(mark));
     size_t left = at != NULL ? backup->manifest.size - (size_t)(at + 1 - backup->manifest.data) : 0;
@@ -172,9 +174,7 @@ static bool write_manifest(struct backup *backup)
 static bool take_slice(struct backup *backup, const struct ca_slice *slice)
 {
     struct span rest = SPAN(slice->data, slice->data_size);
-    uint8_t hash[HASH_SIZE];
-    hash_of(rest, hash);
-    if (memcmp(hash, slice->hash, HASH_SIZE) != 0 || rest.size == 0)
+    if (!digest_fits(SPAN(slice->hash, slice->hash_size), rest) || rest.size == 0)
         return failed("a slice came damaged", backup->directory);
     backup->done += rest.size;
     while (rest.size > 0) {

@@ -145,7 +145,7 @@ static enum err keep_index(const char *dir)
 {
     static const uint8_t zeros[HASH_SIZE];
     struct tagindex index = {0};
-    struct seal seal = {.first_index = 1, .last_index = 9};
+    struct seal seal = {.first_index = 1, .last_index = 9, .file.size = DIGEST_SIZE};
     char path[256];
     snprintf(path, sizeof path, "%s/scratch-segment", dir);
     tagindex_open(&index, 1, zeros);

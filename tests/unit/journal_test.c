@@ -522,7 +522,7 @@ TEST(a_sealed_file_that_cannot_be_read_keeps_its_place)
     struct bench *bench = bench_of_three();
     struct segment segment = {0};
     struct tagindex index = {0};
-    struct seal seal = {.first_index = 1, .last_index = BIGS_A_FILE + 1};
+    struct seal seal = {.first_index = 1, .last_index = BIGS_A_FILE + 1, .file.size = DIGEST_SIZE};
     struct bytes configs = {0};
     char path[512];
     path_of(bench, 0, path);

@@ -182,12 +182,14 @@ static inline void kit_turn(struct kit_house *house)
 }
 
 /* Turns until the condition holds; ends the test after a generous time. */
-#define KIT_WAIT(house, condition)                                      \
+#define KIT_WAIT(house, condition) KIT_WAIT_FOR(house, 60000, condition)
+
+#define KIT_WAIT_FOR(house, ms, condition)                              \
     do {                                                                \
         uint64_t begin_ = clock_now_ms();                               \
         while (!(condition)) {                                          \
             kit_turn(house);                                            \
-            if (clock_now_ms() - begin_ > 60000) {                      \
+            if (clock_now_ms() - begin_ > (ms)) {                       \
                 fprintf(stderr, "waited in vain for %s\n", #condition); \
                 abort();                                                \
             }                                                           \

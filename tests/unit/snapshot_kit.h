@@ -19,7 +19,7 @@ enum { KIT_SLICE = 64 << 10, KIT_SLICES_MAX = 4096, KIT_TERM = 3 };
 struct kit_slice {
     uint64_t offset;
     struct bytes data;
-    uint8_t hash[HASH_SIZE];
+    struct digest digest;
 };
 
 struct kit_snapshot {
@@ -42,7 +42,7 @@ static UNUSED struct incoming_slice kit_slice_at(const struct kit_snapshot *snap
                                    .size = snapshot->size,
                                    .offset = slice->offset,
                                    .data = bytes_span(&slice->data),
-                                   .hash = SPAN(slice->hash, HASH_SIZE)};
+                                   .digest = digest_span(&slice->digest)};
 }
 
 static UNUSED struct kit_snapshot *kit_snapshot_now; /* the kit of rooms has one owner only */
@@ -67,7 +67,7 @@ static UNUSED enum err kit_on_part(void *owner, uint32_t neighbour, const struct
     struct kit_slice *slice = &snapshot->slices[snapshot->count++];
     slice->offset = part->offset;
     bytes_append_span(&slice->data, part->data);
-    memcpy(slice->hash, part->hash.data, HASH_SIZE);
+    assert_true(digest_set(&slice->digest, part->hash));
     return ERR_NONE;
 }
 
@@ -168,28 +168,25 @@ static UNUSED void kit_snapshot_drop(struct kit_snapshot *snapshot)
 
 /* What is left of the slice in which `offset` lies, as a sender would read it. */
 static UNUSED struct incoming_slice kit_slice_from(const struct kit_snapshot *snapshot,
-                                                   uint64_t offset, uint8_t hash[HASH_SIZE])
+                                                   uint64_t offset, struct digest *digest)
 {
     struct incoming_slice slice = kit_slice_at(snapshot, (uint32_t)(offset / KIT_SLICE));
-    struct hash_state state;
     size_t skip = (size_t)(offset - slice.offset);
     slice.data = SPAN(slice.data.data + skip, slice.data.size - skip);
     slice.offset = offset;
-    hash_begin(&state);
-    hash_add(&state, slice.data);
-    hash_end(&state, hash);
-    slice.hash = SPAN(hash, HASH_SIZE);
+    *digest = digest_of(slice.data, DIGEST_SIZE);
+    slice.digest = digest_span(digest);
     return slice;
 }
 
 /* Writes slices until all is there, each from where `incoming` says. */
 static UNUSED enum err kit_receive(struct incoming *incoming, const struct kit_snapshot *snapshot)
 {
-    uint8_t hash[HASH_SIZE];
-    const struct incoming_slice first = kit_slice_from(snapshot, 0, hash);
+    struct digest digest;
+    const struct incoming_slice first = kit_slice_from(snapshot, 0, &digest);
     TRY(incoming_write(incoming, &first)); /* says what is coming */
     while (!incoming_whole(incoming)) {
-        const struct incoming_slice slice = kit_slice_from(snapshot, incoming->offset, hash);
+        const struct incoming_slice slice = kit_slice_from(snapshot, incoming->offset, &digest);
         TRY(incoming_write(incoming, &slice));
     }
     return ERR_NONE;

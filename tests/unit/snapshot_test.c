@@ -91,8 +91,7 @@ TEST(what_is_damaged_on_the_way_is_refused)
     struct kit kit = kit_make();
     SCOPED(incoming) incoming = {0};
     SCOPED(bytes) bad = {0};
-    uint8_t hash[HASH_SIZE];
-    struct hash_state state;
+    struct digest digest;
     CHECK(incoming_open(&incoming, kit.dir, 0) == ERR_NONE);
     struct incoming_slice slice = kit_slice_at(made, 0);
     slice.id = SPAN(slice.id.data, 31);
@@ -102,27 +101,25 @@ TEST(what_is_damaged_on_the_way_is_refused)
     CHECK(incoming_write(&incoming, &slice) == ERR_BAD_REQUEST);
     slice = kit_slice_at(made, 0);
     bytes_append_span(&bad, slice.data);
-    bad.data[70] ^= 1;
+    bad.data[made->head + 70] ^= 1; /* of a file that goes on behind this slice */
     slice.data = bytes_span(&bad);
-    CHECK(incoming_write(&incoming, &slice) == ERR_CORRUPT); /* by the hash of the slice */
+    CHECK(incoming_write(&incoming, &slice) == ERR_CORRUPT); /* by the digest of the slice */
     CHECK(incoming.offset == 0);
-    hash_begin(&state);
-    hash_add(&state, slice.data);
-    hash_end(&state, hash);
-    slice.hash = SPAN(hash, HASH_SIZE);
+    bad.data[70] ^= 1;
+    digest = digest_of(slice.data, DIGEST_SIZE);
+    slice.digest = digest_span(&digest);
     CHECK(incoming_write(&incoming, &slice) == ERR_CORRUPT); /* by the id of the snapshot */
     CHECK(incoming.offset == 0);
     kit_drop(&kit);
 }
 
 /* Bits that rotted on the sender's disk: each slice is right, the file is not. */
-TEST(a_file_with_another_hash_comes_again_from_its_start)
+TEST(a_file_with_another_digest_comes_again_from_its_start)
 {
     struct kit kit = kit_make();
     SCOPED(incoming) incoming = {0};
     SCOPED(bytes) bad = {0};
-    uint8_t hash[HASH_SIZE];
-    struct hash_state state;
+    struct digest digest;
     CHECK(incoming_open(&incoming, kit.dir, 0) == ERR_NONE);
     uint32_t i = 0;
     for (;; i++) {
@@ -131,10 +128,8 @@ TEST(a_file_with_another_hash_comes_again_from_its_start)
             bytes_append_span(&bad, slice.data);
             bad.data[made->head + 5000] ^= 1;
             slice.data = bytes_span(&bad);
-            hash_begin(&state);
-            hash_add(&state, slice.data);
-            hash_end(&state, hash);
-            slice.hash = SPAN(hash, HASH_SIZE);
+            digest = digest_of(slice.data, DIGEST_SIZE);
+            slice.digest = digest_span(&digest);
         }
         enum err err = incoming_write(&incoming, &slice);
         if (err == ERR_CORRUPT)
@@ -329,12 +324,19 @@ TEST(a_manifest_says_exactly_one_thing)
         bytes_append_span(&text, head);
         text.data[at] ^= 0x15;
         enum err err = manifest_decode(bytes_span(&text), &manifest);
-        bool in_hash = err == ERR_NONE; /* another digit is another hash: told by the id */
+        bool in_hash = err == ERR_NONE; /* another digit is another digest: told by the id */
         CHECK(in_hash || err == ERR_CORRUPT || err == ERR_VERSION);
         manifest_close(&manifest);
         CHECK(manifest_decode(SPAN(head.data, at), &manifest) == ERR_CORRUPT);
         manifest_close(&manifest);
     }
+}
+
+static void add_like(struct manifest *manifest, const char *name, const struct manifest_file *like)
+{
+    struct manifest_file *file = manifest_add(manifest, name);
+    file->size = like->size;
+    file->digest = like->digest;
 }
 
 TEST(a_manifest_leads_nowhere_else)
@@ -348,8 +350,10 @@ TEST(a_manifest_leads_nowhere_else)
         SCOPED(bytes) text = {0};
         SCOPED(manifest) manifest = {.index = 1, .first_index = 1};
         SCOPED(manifest) out = {0};
-        manifest_add(&manifest, "state.db")->size = 1;
-        manifest_add(&manifest, names[i])->size = 1;
+        const struct manifest_file like = {.size = 1,
+                                           .digest = digest_of(SPAN("", 0), DIGEST_SIZE)};
+        add_like(&manifest, "state.db", &like);
+        add_like(&manifest, names[i], &like);
         manifest_encode(&manifest, &text);
         CHECK(manifest_decode(bytes_span(&text), &out) == ERR_CORRUPT);
     }
@@ -375,7 +379,7 @@ int main(void)
         T(what_comes_is_written_as_it_comes),
         T(an_interrupted_transfer_goes_on_where_it_was),
         T(what_is_damaged_on_the_way_is_refused),
-        T(a_file_with_another_hash_comes_again_from_its_start),
+        T(a_file_with_another_digest_comes_again_from_its_start),
         T(slices_out_of_order_change_nothing),
         T(a_tail_that_follows_from_the_snapshot_is_kept),
         T(a_tail_of_another_term_ends_at_the_snapshot),

@@ -19,7 +19,7 @@ static void check_runs(const uint32_t *sizes, uint32_t size_count, uint32_t reco
 {
     static const uint8_t zeros[HASH_SIZE];
     char directory[] = "/tmp/tagindex_test_XXXXXX", path[64], command[64];
-    struct seal seal = {.first_index = 1, .last_index = UINT32_MAX};
+    struct seal seal = {.first_index = 1, .last_index = UINT32_MAX, .file.size = DIGEST_SIZE};
     struct tagindex index = {0};
     struct sealread read = {0};
     assert_non_null(mkdtemp(directory));
