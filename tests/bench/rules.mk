@@ -31,8 +31,12 @@ $(OUT)/tests/bench/fanout_bench: $(OUT)/tests/bench/fanout_bench.o $(OUT)/tests/
 	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ $(LIBS) -o $@
 
 .PHONY: bench-table
-bench-table: all $(OUT)/tests/bench/fanout_bench
+bench-table: all $(OUT)/tests/bench/fanout_bench $(OUT)/tests/bench/steady_bench
 	@FANOUT=$(OUT)/tests/bench/fanout_bench /usr/bin/python3 tests/bench/table.py $(BENCH_LINES)
+
+# how steady this machine is: a part of bench-table
+$(OUT)/tests/bench/steady_bench: $(OUT)/tests/bench/steady_bench.o $(OUT)/libhouse.a
+	$(CC) $(FLAGS_$(VARIANT)) -pthread $^ $(LIBS) -o $@
 
 # make query-bench N=1000000: what a query costs in a log of N changes, cold and warm
 $(OUT)/tests/bench/query_bench: $(OUT)/tests/bench/query_bench.o $(OUT)/libhouse.a

@@ -5,7 +5,8 @@ name holds a NAME).
   sustained   a minute at 64 outstanding over 100 000 tags, and what is behind at its end: entries, files to be sealed
   processor   CPU of all server processes for 10 000 writes, at 256 outstanding
   memory      PSS of one node, all processes, after 300 000 writes
-  fanout      1000 writes a second to 100 subscribers: how late; then as many as it takes
+  fanout      1000 writes a second to 100 subscribers: how late, and how steady the machine is before and after; then as
+              many as it takes
   restart     SIGKILL of a node with a million changes, until it answers reads again
   catchup     a node that was away gets 500 MB from an idle cluster: MB a second
   handover    the leader is told to hand over, under load: the longest gap and refused writes
@@ -27,6 +28,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 import harness  # noqa: E402
 
 FANOUT = os.environ.get("FANOUT", os.path.join(ROOT, "build", "plain", "tests", "bench", "fanout_bench"))
+STEADY = os.path.join(os.path.dirname(FANOUT), "steady_bench")
 CLI = os.path.join(ROOT, "build", "bin", "changeagent")
 
 
@@ -112,11 +114,23 @@ def fan_out(nodes, *more):
         listener.wait()
 
 
+def slow_windows(seconds):
+    """Percent of 5 ms windows in which a processor does less than half of the median's work: what the host takes."""
+    spins = [subprocess.Popen([STEADY, str(seconds)], stdout=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
+             for cpu in os.sched_getaffinity(0)]
+    rows = [json.loads(spin.communicate()[0]) for spin in spins]
+    return 100 * sum(row["slow"] for row in rows) / sum(row["windows"] for row in rows)
+
+
 def line_fanout(nodes):
-    calm, full = fan_out(nodes, "--rate", "1000"), fan_out(nodes)
-    return ("1000 writes/s to 100 subscribers: p50 %.1f ms, p99 %.1f ms after log time; saturated: %.0f deliveries/s, "
-            "slowest subscriber %.0f/s of %.0f writes/s" % (
-                calm["p50_us"] / 1e3, calm["p99_us"] / 1e3, full["deliveries_per_s"], full["slowest_per_s"], full["writes"]))
+    before = slow_windows(5)
+    calm = fan_out(nodes, "--rate", "1000")
+    after = slow_windows(5)
+    full = fan_out(nodes)
+    return ("1000 writes/s to 100 subscribers: p50 %.1f ms, p99 %.1f ms after log time (the machine alone was at less than half "
+            "its speed in %.1f and %.1f %% of 5 ms, before and after); saturated: %.0f deliveries/s, slowest subscriber %.0f/s "
+            "of %.0f writes/s" % (calm["p50_us"] / 1e3, calm["p99_us"] / 1e3, before, after, full["deliveries_per_s"],
+                                  full["slowest_per_s"], full["writes"]))
 
 
 def is_written(node):
