@@ -188,10 +188,21 @@ def cut_cluster(machines, chance, tally, rest):
         harness.wait_for("node %s" % machine.node.name, 30, up)
 
 
+def since_newest_cut(cluster):
+    """The first id and what each node holds since, with ids that begin at 1; once more if the log was cut meanwhile."""
+    while True:
+        first = max(harness.status(node)["first_id"] for node in cluster.nodes)
+        try:
+            return first, {node.name: [dict(row, id=row["id"] - first + 1) for row in harness.dump(node, first - 1)]
+                           for node in cluster.nodes}
+        except harness.Failed:
+            if max(harness.status(node)["first_id"] for node in cluster.nodes) == first:
+                raise
+
+
 def kept_of(cluster, history):
     """The history and the nodes as they are since the newest cut of the log, with ids that begin at 1."""
-    first = max(harness.status(node)["first_id"] for node in cluster.nodes)
-    rows = {node.name: [dict(row, id=row["id"] - first + 1) for row in harness.dump(node, first - 1)] for node in cluster.nodes}
+    first, rows = since_newest_cut(cluster)
     gone = {line["text"] for line in history if line["code"] == "ok" and line["id"] < first}
     return [dict(line, id=line["id"] - first + 1 if line["code"] == "ok" else 0)
             for line in history if line["text"] not in gone], rows
