@@ -63,7 +63,7 @@ typedef void ask_handler(struct api *api, const struct door_route *route,
 static ask_handler *const asks[] = {
     [MESSAGE_HELLO] = on_hello,          [MESSAGE_PUT] = writes_put,
     [MESSAGE_GET] = reads_get,           [MESSAGE_LIST] = reads_list,
-    [MESSAGE_HEAD] = reads_head,         [MESSAGE_STATUS] = reads_status,
+    [MESSAGE_HEAD] = reads_head,         [MESSAGE_STATUS] = status_ask,
     [MESSAGE_SETTINGS] = reads_settings, [MESSAGE_NODE] = operate_node,
     [MESSAGE_MEMBERS] = members_ask,     [MESSAGE_BACKUP] = backup_ask,
     [MESSAGE_SCAN] = reads_scan,         [MESSAGE_ESTIMATE] = estimate_ask,
@@ -168,12 +168,6 @@ static enum err on_refused(void *owner, uint32_t neighbour, const struct message
     return ERR_NONE;
 }
 
-static enum err on_counted(void *owner, uint32_t neighbour, const struct message *message)
-{
-    reads_counted(owner, message);
-    return ERR_NONE;
-}
-
 static enum err on_outcomes(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct effect effect;
@@ -186,12 +180,6 @@ static enum err on_outcomes(void *owner, uint32_t neighbour, const struct messag
 static enum err on_page(void *owner, uint32_t neighbour, const struct message *message)
 {
     reads_page(owner, message);
-    return ERR_NONE;
-}
-
-static enum err on_tallied(void *owner, uint32_t neighbour, const struct message *message)
-{
-    reads_tallied(owner, message);
     return ERR_NONE;
 }
 
@@ -230,12 +218,12 @@ static void on_keeper_down(void *owner, uint32_t neighbour)
 
 static link_handler *const consensus_handlers[MESSAGE_TYPE_MAX] = {
     ON(LEADER_IS, standing_on_leader), ON(REFUSED, on_refused),
-    ON(COUNTED, on_counted),           ON(TRANSFERRED, operate_transferred),
+    ON(COUNTED, status_counted),       ON(TRANSFERRED, operate_transferred),
     ON(READ_INDEX_IS, confirm_told),   ON(MEMBERS_ARE, members_told)};
 static link_handler *const view_handlers[MESSAGE_TYPE_MAX] = {
     ON(WATCHING, standing_on_watching), ON(FEED, standing_on_feed), ON(OUTCOMES_ARE, on_outcomes)};
 static link_handler *const keeper_handlers[MESSAGE_TYPE_MAX] = {ON(PAGE, on_page),
-                                                                ON(TALLIED, on_tallied),
+                                                                ON(TALLIED, status_tallied),
                                                                 ON(KEYS_ARE, reads_keys),
                                                                 ON(TAG_HEADS_ARE, on_tag_heads),
                                                                 ON(SNAPSHOT_PART, backup_part),
@@ -351,6 +339,8 @@ static void api_close(void *owner)
     waits_close(&api->waits);
     feed_close(&api->feed);
     answer_texts_close(&api->texts);
+    bytes_close(&api->of_consensus.counters);
+    bytes_close(&api->of_storage.counters);
     bytes_close(&api->proposals);
     bytes_close(&api->tag_names);
 }

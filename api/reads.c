@@ -1,11 +1,11 @@
-/* reads.c - get, list, head, status: asked, waited for, answered. */
+/* reads.c - get, list, head: asked, waited for, answered. */
 #include "api/shell.h"
 
 #include "protocol/wire.h"
 
 #include <assert.h>
 
-enum { READ_ANSWER_MS = 10000, STATUS_ANSWER_MS = 300 };
+enum { READ_ANSWER_MS = 10000 };
 
 static uint64_t now_ms(const struct api *api)
 {
@@ -240,99 +240,6 @@ void reads_wake(struct api *api)
     }
 }
 
-/* ---- status -----------------------------------------------------------------------------------
- */
-
-static void pack_own_counters(const struct api *api, struct bytes *out)
-{
-    wire_pack_map(out, 14);
-    wire_pack_counter(out, "puts", api->puts);
-    wire_pack_counter(out, "puts_done", api->puts_done);
-    wire_pack_counter(out, "puts_refused", api->puts_refused);
-    wire_pack_counter(out, "puts_open", api->puts_open);
-    wire_pack_counter(out, "proposed_again", api->proposed_again);
-    wire_pack_counter(out, "reads", api->reads);
-    wire_pack_counter(out, "polls", api->polls);
-    wire_pack_counter(out, "waiting_writes", api->session.count);
-    wire_pack_counter(out, "waiting_reads", api->waits.count);
-    wire_pack_counter(out, "topics", api->feed.count);
-    wire_pack_counter(out, "asks_received", api->door.received);
-    wire_pack_counter(out, "asks_refused", api->door.refused);
-    wire_pack_counter(out, "answers_lost", api->door.lost);
-    wire_pack_counter(out, "published", api->door.published);
-}
-
-static void pack_part(struct bytes *out, const char *name, const struct bytes *map)
-{
-    wire_pack_text(out, SPAN_TEXT(name));
-    if (map->size > 0)
-        bytes_append_span(out, bytes_span(map));
-    else
-        wire_pack_map(out, 0);
-}
-
-static void answer_status_now(struct api *api, struct wait *wait)
-{
-    struct message answer;
-    SCOPED(bytes) own = {0};
-    SCOPED(bytes) processes = {0};
-    pack_own_counters(api, &own);
-    wire_pack_map(&processes, 3);
-    pack_part(&processes, "api", &own);
-    pack_part(&processes, "consensus", &wait->counted);
-    pack_part(&processes, "storage", &wait->tallied);
-    answer_status(&api->standing, api->base.name, &api->texts, &answer);
-    answer.status_is.processes = bytes_span(&processes);
-    answer.status_is.drained = api->operate.drained;
-    answer.status_is.ready = operate_ready(api);
-    api_answer(api, &wait->route, wait->request, &answer);
-    waits_remove(&api->waits, wait);
-}
-
-void reads_status(struct api *api, const struct door_route *route, const struct message *message)
-{
-    struct wait *wait;
-    struct message count = {.type = MESSAGE_COUNT}, tally = {.type = MESSAGE_TALLY};
-    enum err err = waits_add(&api->waits, route, message->request, MESSAGE_STATUS, NULL, &wait);
-    if (err != ERR_NONE) {
-        api_refuse(api, route, message->request, err, NULL);
-        return;
-    }
-    wait->state = WAIT_PAGE;
-    wait->deadline_ms = now_ms(api) + STATUS_ANSWER_MS;
-    wait->has_counted = link_send(&api->consensus, 0, &count) != ERR_NONE;
-    wait->has_tallied = link_send(&api->keeper, 0, &tally) != ERR_NONE;
-    if (wait->has_counted && wait->has_tallied)
-        answer_status_now(api, wait);
-}
-
-/* The counters serve every status that waits: they are of this moment. */
-static void share_counters(struct api *api, struct span counters, bool counted)
-{
-    for (uint32_t i = 0; i < api->waits.high; i++) {
-        struct wait *wait = api->waits.slots[i];
-        if (wait == NULL || wait->verb != MESSAGE_STATUS)
-            continue;
-        struct bytes *place = counted ? &wait->counted : &wait->tallied;
-        bytes_clear(place);
-        bytes_append_span(place, counters);
-        wait->has_counted = wait->has_counted || counted;
-        wait->has_tallied = wait->has_tallied || !counted;
-        if (wait->has_counted && wait->has_tallied)
-            answer_status_now(api, wait);
-    }
-}
-
-void reads_counted(struct api *api, const struct message *message)
-{
-    share_counters(api, message->counted.counters, true);
-}
-
-void reads_tallied(struct api *api, const struct message *message)
-{
-    share_counters(api, message->tallied.counters, false);
-}
-
 /* ---- ends -------------------------------------------------------------------------------------
  */
 
@@ -350,7 +257,7 @@ static void end(struct api *api, struct wait *wait)
     if (wait->state == WAIT_ID) {
         give_up_on_id(api, wait);
     } else if (wait->verb == MESSAGE_STATUS) {
-        answer_status_now(api, wait);
+        status_answer(api, wait);
     } else if (wait->state == WAIT_MATCH) {
         reads_ask(api, wait); /* the poll's time is over: the page that comes is the answer */
     } else {

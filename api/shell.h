@@ -1,7 +1,8 @@
 /* shell.h - the struct of the api process, shared by the files of its shell:
  * api.c opens it, standing.c keeps what is known of the node, writes.c carries puts, reads.c
  * everything that is read, estimate.c what is only counted, confirm.c learns what a linearizable
- * read must wait for, operate.c what an operator asks, backup.c lends a snapshot. */
+ * read must wait for, operate.c what an operator asks, status.c tells what the node says of itself,
+ * backup.c lends a snapshot. */
 #ifndef API_SHELL_H
 #define API_SHELL_H
 
@@ -53,6 +54,12 @@ struct member_ask {
 
 enum { MEMBER_ASKS_MAX = 16 };
 
+/* What a process counted when it was last asked (status.c). */
+struct counted {
+    struct bytes counters; /* a msgpack map; empty: it never said anything */
+    uint64_t at_ms;
+};
+
 struct api {
     struct service_base base;
     const char *listen, *stream;
@@ -69,6 +76,7 @@ struct api {
     struct member_ask member_asks[MEMBER_ASKS_MAX];
     uint64_t member_ticket;
     struct feed feed;
+    struct counted of_consensus, of_storage;
     struct answer_texts texts;
     struct bytes proposals; /* of this turn */
     char stream_endpoint[256];
@@ -156,12 +164,9 @@ void reads_list(struct api *api, const struct door_route *route, const struct me
 void reads_scan(struct api *api, const struct door_route *route, const struct message *message);
 enum err reads_keys(void *owner, uint32_t neighbour, const struct message *message);
 void reads_head(struct api *api, const struct door_route *route, const struct message *message);
-void reads_status(struct api *api, const struct door_route *route, const struct message *message);
 void reads_settings(struct api *api, const struct door_route *route, const struct message *message);
 void reads_holders(struct api *api, const struct door_route *route, const struct message *message);
 void reads_page(struct api *api, const struct message *message);
-void reads_counted(struct api *api, const struct message *message);
-void reads_tallied(struct api *api, const struct message *message);
 void reads_effect(struct api *api, const struct effect *effect);
 /* The head moved, or time passed: wakes and ends what waits. */
 void reads_wake(struct api *api);
@@ -170,6 +175,12 @@ void reads_expire(struct api *api);
 void reads_storage_lost(struct api *api);
 /* Sends the READ of a wait. */
 void reads_ask(struct api *api, struct wait *wait);
+
+/* ---- status.c ---- */
+void status_ask(struct api *api, const struct door_route *route, const struct message *message);
+enum err status_counted(void *owner, uint32_t neighbour, const struct message *message);
+enum err status_tallied(void *owner, uint32_t neighbour, const struct message *message);
+void status_answer(struct api *api, struct wait *wait); /* with what is known; ends the wait */
 
 /* ---- confirm.c ---- */
 void confirm_open(struct api *api);

@@ -71,8 +71,6 @@ void waits_remove(struct waits *waits, struct wait *wait)
     while (waits->high > 0 && waits->slots[waits->high - 1] == NULL)
         waits->high--;
     bytes_close(&wait->texts);
-    bytes_close(&wait->counted);
-    bytes_close(&wait->tallied);
     bytes_free(wait);
 }
 

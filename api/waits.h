@@ -27,9 +27,9 @@ struct wait {
     bool wants_index, index_known;
     uint64_t index_ticket, read_index; /* READ_INDEX: asked, told */
     uint64_t ticket, deadline_ms, poll_until_ms;
-    struct effect outcome;                /* PUT */
-    struct bytes texts, counted, tallied; /* owned: of ask.read; counters of STATUS */
-    bool has_counted, has_tallied;
+    struct effect outcome;         /* PUT */
+    struct bytes texts;            /* owned: of ask.read */
+    bool has_counted, has_tallied; /* STATUS */
 };
 
 struct waits {

@@ -51,6 +51,20 @@ def test_the_leaders_storage_paused(house):
     another_leads(house, "storage")
 
 
+def test_a_paused_storage_is_told_of_as_it_was(house):
+    node = house.cluster(count=1).nodes[0]
+    wait_leader([node])
+
+    def told():
+        row = status(node, 2)
+        return row and row["processes"]["storage"].get("segments") and row["processes"]
+    wait_for("its counters", 5, told)
+    with Paused([node.processes()["storage"]]):
+        old = wait_for("counters of a while ago", PAUSE_S, lambda: (lambda now: now and now["api"]["storage_age_ms"] > 500 and now)(told()))
+        check(old["api"]["consensus_age_ms"] < 500, "consensus was asked: %r" % old["api"])
+    wait_for("those of now", 5, lambda: (told() or {"api": {"storage_age_ms": 999}})["api"]["storage_age_ms"] < 100)
+
+
 def stays(house, names):
     cluster = house.cluster()
     leader = wait_leader(cluster.nodes)
