@@ -62,3 +62,8 @@ bench-growth: all
 bench: all $(OUT)/tests/bench/core_bench $(OUT)/tests/bench/journal_bench $(OUT)/tests/bench/rooms_bench \
 		$(OUT)/tests/bench/query_bench $(OUT)/tests/bench/fanout_bench
 	@/usr/bin/python3 tests/bench/all.py $(OUT) 100000 $(or $(N),10000000) $(ROWS)
+
+# make soak MINUTES=n     full load for so long: what grows that should not
+.PHONY: soak
+soak: all
+	@/usr/bin/python3 tests/bench/soak.py --minutes $(or $(MINUTES),10)
