@@ -22,6 +22,7 @@ size_t batch_offset(struct span batch, uint64_t first)
 
 void batch_drop(struct bytes *batch, size_t size)
 {
+    assert(size < batch->size);
     memmove(batch->data, batch->data + size, batch->size - size);
     batch->size -= size;
 }

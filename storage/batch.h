@@ -10,7 +10,7 @@
 /* Where in a row of whole records the one with index `first`, which is in it, begins. */
 size_t batch_offset(struct span batch, uint64_t first);
 
-/* Takes `size` bytes off the front. */
+/* Takes `size` bytes off the front; some are left. */
 void batch_drop(struct bytes *batch, size_t size);
 
 /* Reads the newest configurations and the end of the log. ERR_CORRUPT, ERR_IO. */

@@ -337,10 +337,11 @@ enum err journal_move_mark(struct journal *journal)
     if (mark.index == journal->mark.index && mark.term == journal->mark.term)
         return ERR_NONE;
     enum err err = journal->mark_fd == 0 ? open_mark(journal) : ERR_NONE;
+    if (err == ERR_NONE)
+        err = witness_move_mark(journal->mark_fd, &mark);
     if (err == ERR_NOSPACE)
-        return ERR_NONE; /* it stays where it is until there is room for the file */
+        return ERR_NONE; /* it stays where it is until there is room */
     TRY(err);
-    TRY(witness_move_mark(journal->mark_fd, &mark));
     journal->mark = mark;
     journal->mark_moved = true;
     return ERR_NONE;

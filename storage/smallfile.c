@@ -31,12 +31,20 @@ static enum err sync_parent(const char *path)
     return store_sync_directory(directory);
 }
 
+/* A part of it means what the write of the rest would say: no room. */
 static enum err write_whole(int fd, const char *path, struct span all)
 {
     ssize_t done = pwrite(fd, all.data, all.size, 0);
-    if (done != (ssize_t)all.size || fdatasync(fd) != 0)
-        return refused(path, "small_file_not_written");
-    return ERR_NONE;
+    if (done == (ssize_t)all.size)
+        return ERR_NONE;
+    if (done >= 0)
+        errno = ENOSPC;
+    return refused(path, "small_file_not_written");
+}
+
+static enum err sync_file(int fd, const char *path)
+{
+    return fdatasync(fd) == 0 ? ERR_NONE : refused(path, "small_file_not_synced");
 }
 
 /* The file as a whole: checksum, size, content, zeros. */
@@ -58,6 +66,8 @@ enum err smallfile_write(const char *path, struct span content)
     if (fd < 0)
         return refused(path, "small_file_not_opened");
     enum err err = write_whole(fd, path, SPAN(all, sizeof all));
+    if (err == ERR_NONE)
+        err = sync_file(fd, path);
     close(fd);
     TRY(err);
     return is_new ? sync_parent(path) : ERR_NONE;
@@ -76,13 +86,12 @@ enum err smallfile_put(int fd, struct span content)
 {
     uint8_t all[HEAD_SIZE + SMALLFILE_MAX];
     frame(content, all);
-    bool whole = pwrite(fd, all, sizeof all, 0) == (ssize_t)sizeof all;
-    return whole ? ERR_NONE : refused("(open)", "small_file_not_written");
+    return write_whole(fd, "(open)", SPAN(all, sizeof all));
 }
 
 enum err smallfile_sync(int fd)
 {
-    return fdatasync(fd) == 0 ? ERR_NONE : refused("(open)", "small_file_not_synced");
+    return sync_file(fd, "(open)");
 }
 
 enum err smallfile_read(const char *path, uint8_t content[SMALLFILE_MAX], size_t *size)
