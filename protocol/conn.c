@@ -166,6 +166,21 @@ static void note_refusal(struct conn *conn)
     log_warn("connection_refused", kv_text("address", text), kv_u64("count", conn->port->refused));
 }
 
+/* Of one that was called: it ended while a key had yet to be proven. Now and then that happens to
+ * everybody whose other end is stopped; told is who does it again and again. */
+static void note_unproven(struct conn *conn)
+{
+    const struct port_rules *rules = conn->port->rules;
+    enum curve_step step = conn->zmtp.curve.step;
+    if (conn->state != CONN_OPEN || conn->up || !conn->zmtp.secure ||
+        (step != CURVE_WELCOME && step != CURVE_READY))
+        return;
+    conn->unproven++;
+    bool again = conn->unproven >= 4 && (conn->unproven & (conn->unproven - 1)) == 0;
+    if (again && rules->unproven != NULL)
+        rules->unproven(conn->port->owner, conn, step == CURVE_WELCOME);
+}
+
 /* Who was accepted and never finished the handshake is a stranger. */
 void conn_lose(struct conn *conn, enum err err)
 {
@@ -175,6 +190,8 @@ void conn_lose(struct conn *conn, enum err err)
         note_refusal(conn);
     else if (!called && !was_up)
         note_stranger(port);
+    if (called && err == ERR_CLOSED)
+        note_unproven(conn);
     shut(conn);
     if (!called)
         return;

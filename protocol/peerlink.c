@@ -88,6 +88,15 @@ static void on_down(void *owner, struct conn *conn)
     link->rules->down(link->owner, slot_of_conn(link, conn));
 }
 
+static void on_unproven(void *owner, struct conn *conn, bool theirs)
+{
+    log_warn(
+        "key_not_proven", kv_text("endpoint", conn->endpoint), kv_u64("times", conn->unproven),
+        kv_text("text", theirs ? "who answers there has not the key that is listed for it here"
+                               : "who answers there does not list our key"),
+        kv_text("advice", "compare with `changeagentd --show-key` of that server and of this"));
+}
+
 static const struct zmtp_rules accepts = {
     .type = "ROUTER", .listens = true, .frame_max = FRAME_BYTES_MAX, .allow = is_peer};
 static const struct zmtp_rules calls = {.type = "DEALER", .frame_max = FRAME_BYTES_MAX};
@@ -104,6 +113,7 @@ static const struct port_rules port_rules = {
     .message = on_message,
     .up = on_up,
     .down = on_down,
+    .unproven = on_unproven,
 };
 
 /* ---- peers ---------------------------------------------------------------------------------- */

@@ -99,6 +99,7 @@ static bool note_up(struct conn *conn)
         return true;
     conn->up = true;
     conn->retry_ms = port->rules->retry_ms;
+    conn->unproven = 0;
     want_heartbeat(conn, conn->heard_ms);
     if (port->rules->up != NULL)
         port->rules->up(port->owner, conn);

@@ -23,6 +23,10 @@ struct port_rules {
     void (*message)(void *owner, struct conn *from, const struct zmtp_message *message);
     void (*up)(void *owner, struct conn *conn);   /* may be NULL */
     void (*down)(void *owner, struct conn *conn); /* one that was called, and up; may be NULL */
+    /* One that was called has ended `conn->unproven` handshakes in a row, 4, 8, 16 …: with CURVE at
+     * its HELLO (`theirs`: it has not the key that we called with) or later (ours is not let in).
+     * May be NULL. */
+    void (*unproven)(void *owner, struct conn *conn, bool theirs);
 };
 
 enum conn_state { CONN_CLOSED, CONN_LOOKUP, CONN_CONNECTING, CONN_OPEN };
@@ -37,7 +41,7 @@ struct conn {
     struct conn *next_ready, *next_dirty;
     struct zmtp zmtp;
     uint64_t began_ms, heard_ms, pinged_ms, due_ms;
-    uint32_t retry_ms, tries;
+    uint32_t retry_ms, tries, unproven;
     char endpoint[ADDRESS_TEXT_MAX]; /* that was called */
     uint8_t server_key[KEY_SIZE];
     struct address_lookup *lookup;

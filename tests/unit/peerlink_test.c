@@ -321,6 +321,7 @@ TEST(a_peer_with_another_key_at_its_address_is_not_believed)
 {
     struct side here = {0}, there = {0}, meant = {0};
     char endpoint[PEERLINK_ENDPOINT_MAX];
+    int log, before;
     make_keys(&here.keys);
     make_keys(&there.keys);
     make_keys(&meant.keys);
@@ -329,9 +330,30 @@ TEST(a_peer_with_another_key_at_its_address_is_not_believed)
     CHECK(peerlink_set(&there.link, HERE, here.keys.public_key, "") == ERR_NONE);
     peerlink_endpoint(&there.link, endpoint);
     CHECK(peerlink_set(&here.link, THERE, meant.keys.public_key, endpoint) == ERR_NONE);
-    UNTIL(&here, &there, here.link.peers[THERE].conn.tries >= 4);
+    before = begin_log(&log);
+    UNTIL(&here, &there, here.link.peers[THERE].conn.unproven >= 7);
     CHECK(!peerlink_connected(&here.link, THERE));
+    CHECK(end_log(log, before, "has not the key that is listed") == 1); /* at the fourth time */
     CHECK(peerlink_set(&here.link, THERE, there.keys.public_key, endpoint) == ERR_NONE);
+    UNTIL(&here, &there, peerlink_connected(&here.link, THERE));
+    CHECK(here.link.peers[THERE].conn.unproven == 0);
+    close_both(&here, &there);
+}
+
+/* And who is not in its list learns that. */
+TEST(a_key_that_is_not_listed_is_told_so)
+{
+    struct side here = {0}, there = {0};
+    int log, before;
+    make_keys(&here.keys);
+    make_keys(&there.keys);
+    open_side(&here, "tcp://127.0.0.1:*");
+    open_side(&there, "tcp://127.0.0.1:*");
+    before = begin_log(&log);
+    set_peer(&here, THERE, &there);
+    UNTIL(&here, &there, here.link.peers[THERE].conn.unproven >= 5);
+    CHECK(end_log(log, before, "does not list our key") == 1);
+    set_peer(&there, HERE, &here);
     UNTIL(&here, &there, peerlink_connected(&here.link, THERE));
     close_both(&here, &there);
 }
@@ -341,4 +363,5 @@ TEST_MAIN(T(who_found_nonsense_at_an_address_comes_back_to_it), T(a_message_goes
           T(an_end_is_told_and_what_is_said_meanwhile_is_dropped),
           T(a_key_that_left_the_list_is_not_believed),
           T(a_stranger_is_not_let_in_and_does_not_fill_the_log),
-          T(a_peer_with_another_key_at_its_address_is_not_believed))
+          T(a_peer_with_another_key_at_its_address_is_not_believed),
+          T(a_key_that_is_not_listed_is_told_so))
