@@ -211,6 +211,7 @@ static void on_keeper_down(void *owner, uint32_t neighbour)
     feed_forget_asked(&api->feed);
     reads_storage_lost(api);
     backup_storage_lost(api);
+    status_storage_lost(api);
 }
 
 /* ---- opening -----------------------------------------------------------------------------------

@@ -181,6 +181,8 @@ void status_ask(struct api *api, const struct door_route *route, const struct me
 enum err status_counted(void *owner, uint32_t neighbour, const struct message *message);
 enum err status_tallied(void *owner, uint32_t neighbour, const struct message *message);
 void status_answer(struct api *api, struct wait *wait); /* with what is known; ends the wait */
+void status_consensus_lost(struct api *api);
+void status_storage_lost(struct api *api);
 
 /* ---- confirm.c ---- */
 void confirm_open(struct api *api);

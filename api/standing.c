@@ -151,6 +151,7 @@ void standing_consensus_lost(void *owner, uint32_t neighbour)
     api->standing.consensus_up = false;
     api->standing.leader = 0;
     operate_consensus_lost(api);
+    status_consensus_lost(api);
     copy_text(api->standing.role, sizeof api->standing.role, SPAN("unknown", 7));
 }
 

@@ -1,7 +1,8 @@
 /* status.c - what this node says of itself: its standing, and what each of its processes counts.
  *
- * Consensus and storage are asked each time. Who of them is too busy, or stands still, is told of
- * as it was last, and how long ago that is: `consensus_age_ms`, `storage_age_ms`. */
+ * Consensus and storage are asked each time. Who of them is too busy, or has just come to a halt,
+ * is told of as it was last, and how long ago that is: `consensus_age_ms`, `storage_age_ms`. With
+ * the link to it that is forgotten: who is gone counts nothing, and the next life begins at 0. */
 #include "api/shell.h"
 
 #include "protocol/wire.h"
@@ -15,10 +16,7 @@ static uint64_t age_ms(const struct api *api, const struct counted *counted)
 
 static void pack_own_counters(const struct api *api, struct bytes *out)
 {
-    const struct {
-        const char *name;
-        uint64_t value;
-    } counters[] = {
+    const struct wire_counter counters[] = {
         {"puts", api->puts},
         {"puts_done", api->puts_done},
         {"puts_refused", api->puts_refused},
@@ -36,9 +34,7 @@ static void pack_own_counters(const struct api *api, struct bytes *out)
         {"consensus_age_ms", age_ms(api, &api->of_consensus)},
         {"storage_age_ms", age_ms(api, &api->of_storage)},
     };
-    wire_pack_map(out, COUNT_OF(counters));
-    for (size_t i = 0; i < COUNT_OF(counters); i++)
-        wire_pack_counter(out, counters[i].name, counters[i].value);
+    wire_pack_counters(out, counters, COUNT_OF(counters));
 }
 
 static void pack_part(struct bytes *out, const char *name, const struct bytes *map)
@@ -102,6 +98,12 @@ static void take(struct api *api, struct counted *counted, struct span counters)
     }
 }
 
+static void forget(struct counted *counted)
+{
+    bytes_clear(&counted->counters);
+    counted->at_ms = 0;
+}
+
 enum err status_counted(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct api *api = owner;
@@ -114,4 +116,14 @@ enum err status_tallied(void *owner, uint32_t neighbour, const struct message *m
     struct api *api = owner;
     take(api, &api->of_storage, message->tallied.counters);
     return ERR_NONE;
+}
+
+void status_consensus_lost(struct api *api)
+{
+    forget(&api->of_consensus);
+}
+
+void status_storage_lost(struct api *api)
+{
+    forget(&api->of_storage);
 }

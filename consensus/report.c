@@ -39,34 +39,36 @@ void report_counters(const struct raft *raft, const struct peerlink *peers, stru
     struct raft_status status;
     raft_status(raft, &status);
     const struct raft_counters *c = &status.counters;
-    wire_pack_map(out, 29);
-    wire_pack_counter(out, "catchups", c->catchups);
-    wire_pack_counter(out, "catchup_taken", status.catchup_taken);
-    wire_pack_counter(out, "catchup_size", status.catchup_size);
-    wire_pack_counter(out, "leader_commit", status.leader_commit);
-    wire_pack_counter(out, "incoming_taken", status.incoming_taken);
-    wire_pack_counter(out, "incoming_size", status.incoming_size);
-    wire_pack_counter(out, "slices_sent", c->slices_sent);
-    wire_pack_counter(out, "slice_bytes", c->slice_bytes);
-    wire_pack_counter(out, "elections", c->elections);
-    wire_pack_counter(out, "terms_led", c->terms_led);
-    wire_pack_counter(out, "appends_sent", c->appends_sent);
-    wire_pack_counter(out, "append_bytes", c->append_bytes);
-    wire_pack_counter(out, "heartbeats", c->heartbeats);
-    wire_pack_counter(out, "stores", c->stores);
-    wire_pack_counter(out, "store_bytes", c->store_bytes);
-    wire_pack_counter(out, "proposals", c->proposals);
-    wire_pack_counter(out, "refused", c->refused);
-    wire_pack_counter(out, "forwarded", c->forwarded);
-    wire_pack_counter(out, "fetches", c->fetches);
-    wire_pack_counter(out, "wrong_cluster", c->wrong_cluster);
-    wire_pack_counter(out, "wrong_receiver", c->wrong_receiver);
-    wire_pack_counter(out, "transfers", c->transfers);
-    wire_pack_counter(out, "reads", c->reads);
-    wire_pack_counter(out, "read_rounds", c->read_rounds);
-    wire_pack_counter(out, "cuts", c->cuts);
-    wire_pack_counter(out, "peer_received", peers->received);
-    wire_pack_counter(out, "peer_sent", peers->sent);
-    wire_pack_counter(out, "peer_dropped", peers->dropped);
-    wire_pack_counter(out, "peer_refused", peers->refused);
+    const struct wire_counter counters[] = {
+        {"catchups", c->catchups},
+        {"catchup_taken", status.catchup_taken},
+        {"catchup_size", status.catchup_size},
+        {"leader_commit", status.leader_commit},
+        {"incoming_taken", status.incoming_taken},
+        {"incoming_size", status.incoming_size},
+        {"slices_sent", c->slices_sent},
+        {"slice_bytes", c->slice_bytes},
+        {"elections", c->elections},
+        {"terms_led", c->terms_led},
+        {"appends_sent", c->appends_sent},
+        {"append_bytes", c->append_bytes},
+        {"heartbeats", c->heartbeats},
+        {"stores", c->stores},
+        {"store_bytes", c->store_bytes},
+        {"proposals", c->proposals},
+        {"refused", c->refused},
+        {"forwarded", c->forwarded},
+        {"fetches", c->fetches},
+        {"wrong_cluster", c->wrong_cluster},
+        {"wrong_receiver", c->wrong_receiver},
+        {"transfers", c->transfers},
+        {"reads", c->reads},
+        {"read_rounds", c->read_rounds},
+        {"cuts", c->cuts},
+        {"peer_received", peers->received},
+        {"peer_sent", peers->sent},
+        {"peer_dropped", peers->dropped},
+        {"peer_refused", peers->refused},
+    };
+    wire_pack_counters(out, counters, COUNT_OF(counters));
 }

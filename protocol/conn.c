@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "protocol/handshake.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -171,14 +172,13 @@ static void note_refusal(struct conn *conn)
 static void note_unproven(struct conn *conn)
 {
     const struct port_rules *rules = conn->port->rules;
-    enum curve_step step = conn->zmtp.curve.step;
-    if (conn->state != CONN_OPEN || conn->up || !conn->zmtp.secure ||
-        (step != CURVE_WELCOME && step != CURVE_READY))
+    enum handshake_doubt doubt = handshake_doubt(&conn->zmtp);
+    if (conn->state != CONN_OPEN || doubt == HANDSHAKE_NO_DOUBT)
         return;
     conn->unproven++;
     bool again = conn->unproven >= 4 && (conn->unproven & (conn->unproven - 1)) == 0;
     if (again && rules->unproven != NULL)
-        rules->unproven(conn->port->owner, conn, step == CURVE_WELCOME);
+        rules->unproven(conn->port->owner, conn, doubt == HANDSHAKE_THEIRS);
 }
 
 /* Who was accepted and never finished the handshake is a stranger. */

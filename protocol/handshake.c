@@ -173,3 +173,17 @@ enum err handshake_take(struct zmtp *zmtp, struct span command)
     zmtp->step = ZMTP_READY;
     return ERR_NONE;
 }
+
+enum handshake_doubt handshake_doubt(const struct zmtp *zmtp)
+{
+    if (!zmtp->secure || zmtp->step != ZMTP_HANDSHAKE)
+        return HANDSHAKE_NO_DOUBT;
+    switch (zmtp->curve.step) {
+    case CURVE_WELCOME:
+        return HANDSHAKE_THEIRS;
+    case CURVE_READY:
+        return HANDSHAKE_OURS;
+    default:
+        return HANDSHAKE_NO_DOUBT;
+    }
+}

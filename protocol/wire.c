@@ -322,3 +322,10 @@ void wire_pack_counter(struct bytes *out, const char *name, uint64_t value)
     wire_pack_text(out, SPAN_TEXT(name));
     wire_pack_u64(out, value);
 }
+
+void wire_pack_counters(struct bytes *out, const struct wire_counter *counters, uint32_t count)
+{
+    wire_pack_map(out, count);
+    for (uint32_t i = 0; i < count; i++)
+        wire_pack_counter(out, counters[i].name, counters[i].value);
+}

@@ -61,4 +61,11 @@ void wire_pack_map(struct bytes *out, uint32_t pairs);
 /* A pair of a map of counters: name, number. */
 void wire_pack_counter(struct bytes *out, const char *name, uint64_t value);
 
+/* A whole map of them. */
+struct wire_counter {
+    const char *name;
+    uint64_t value;
+};
+void wire_pack_counters(struct bytes *out, const struct wire_counter *counters, uint32_t count);
+
 #endif

@@ -285,7 +285,7 @@ static enum err on_tag_heads(void *owner, uint32_t neighbour, const struct messa
 static enum err on_tally(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct keeper *keeper = owner;
-    const struct counter counters[] = {
+    const struct wire_counter counters[] = {
         {"applied_index", keeper->shelf.applied},
         {"written_index", keeper->late.written},
         {"durable_index", keeper->late.durable},

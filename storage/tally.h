@@ -3,14 +3,10 @@
 #define STORAGE_TALLY_H
 
 #include "protocol/link.h"
-
-struct counter {
-    const char *name;
-    uint64_t value;
-};
+#include "protocol/wire.h"
 
 /* Sends a TALLIED. */
-void tally_send(const struct counter *counters, uint32_t count, struct link *link,
+void tally_send(const struct wire_counter *counters, uint32_t count, struct link *link,
                 uint32_t neighbour);
 
 #endif

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 import table
 from table import harness
@@ -72,6 +71,14 @@ def judge(name, samples):
     return "%-15s %10.1f %10.1f %10.1f" % (name, max(samples[:third]), before, after), wrong
 
 
+def ended_within(process, seconds):
+    try:
+        process.wait(seconds)
+        return True
+    except subprocess.TimeoutExpired:
+        return False
+
+
 def soak(nodes, minutes, outstanding):
     leader = table.leader_first(nodes)[0]
     done = retention.configure(leader.places()["api"], {"retention.min_records": KEEP_RECORDS})
@@ -82,8 +89,7 @@ def soak(nodes, minutes, outstanding):
                                           str(int(minutes * 60))), stdout=subprocess.PIPE)
     seen = {node.name: [] for node in nodes}
     try:
-        while writer.poll() is None:
-            time.sleep(LOOK_S)  # between two looks, not for an event
+        while not ended_within(writer, LOOK_S):
             for node in nodes:
                 seen[node.name].append(look(node))
         harness.check(all(helper.poll() is None for helper in helpers), "a follower ended")
