@@ -7,6 +7,7 @@
 #include "log_kit.h"
 #include "protocol/effect.h"
 #include "protocol/link.h"
+#include "ready_kit.h"
 #include "storage/keeper.h"
 #include "storage/segment.h"
 #include "storage/state.h"
@@ -225,8 +226,8 @@ static inline void kit_start(struct kit_house *house)
     house->fed_refusals = house->watching = house->vouched_index = 0;
     assert(worker_start(&house->keeper, "keeper", keeper_run, &house->room) == ERR_NONE);
     assert(worker_start(&house->view, "view", view_run, &house->room) == ERR_NONE);
-    sem_wait(&house->ready);
-    sem_wait(&house->ready);
+    kit_await_ready(&house->ready);
+    kit_await_ready(&house->ready);
     assert(service_path(&house->base, "view.ipc", path) == ERR_NONE);
     link_connect(&house->to_view, &house->loop, path, &view_rules, house);
     assert(service_path(&house->base, "keeper.ipc", path) == ERR_NONE);

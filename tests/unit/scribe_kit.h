@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "protocol/link.h"
 #include "storage/recovery.h"
+#include "tests/unit/ready_kit.h"
 #include "tests/unit/storage_kit.h"
 
 enum { LIFE = 4242, PATIENCE_MS = 10000 };
@@ -114,7 +115,7 @@ static inline void raise_stage(struct stage *stage)
                                         .ready = &stage->ready,
                                         .recovery = &stage->recovery};
     CHECK(worker_start(&stage->worker, "journal", scribe_run, &stage->room) == ERR_NONE);
-    CHECK(sem_wait(&stage->ready) == 0);
+    kit_await_ready(&stage->ready);
     CHECK(service_path(&stage->base, "journal.ipc", path) == ERR_NONE);
     link_connect(&stage->link, &stage->loop, path, &rules, stage);
     await_flag(stage, &stage->up);
