@@ -43,11 +43,18 @@ struct consensus {
 
 /* ---- outputs --------------------------------------------------------------------------------- */
 
+static bool brings_entries(const struct message *message)
+{
+    return message->type == MESSAGE_APPEND && message->append.entries.size > 0;
+}
+
 static void perform(struct consensus *self, const struct raft_output *output)
 {
     switch (output->kind) {
     case OUTPUT_SEND:
         peerlink_send(&self->peers, output->slot, &output->message);
+        if (brings_entries(&output->message))
+            peerlink_push(&self->peers); /* it travels while the box of the next one is made */
         break;
     case OUTPUT_STORAGE:
         disk_tell(&self->disk, &output->message);

@@ -194,14 +194,18 @@ static uint32_t drain(void *owner)
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-static void push(void *owner)
+void link_push(struct link *link)
 {
-    struct link *link = owner;
     for (uint32_t i = 0; i < LINK_NEIGHBOURS_MAX; i++) {
         struct link_neighbour *at = &link->neighbours[i];
         if (at->channel.open && channel_push(&at->channel) != ERR_NONE)
             loop_again(link->loop, at); /* what it said last is heard first */
     }
+}
+
+static void on_push(void *owner)
+{
+    link_push(owner);
 }
 
 static struct link_neighbour *open_place(struct link *link, int fd)
@@ -273,7 +277,7 @@ static void set_up(struct link *link, struct loop *loop, const char *path,
     link->owner = owner;
     snprintf(link->path, sizeof link->path, "%s", path);
     loop_add_timer(loop, LINK_ALIVE_MS, LINK_ALIVE_MS, on_tick, link);
-    loop_add_push(loop, push, link);
+    loop_add_push(loop, on_push, link);
 }
 
 enum err link_bind(struct link *link, struct loop *loop, const char *path,

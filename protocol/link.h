@@ -68,6 +68,10 @@ MUST_USE enum err link_send(struct link *link, uint32_t neighbour, const struct 
 /* As above, for a caller to whom a lost message is the same as a slow one. */
 void link_tell(struct link *link, uint32_t neighbour, const struct message *message);
 
+/* What was sent leaves now, and not at the end of the turn: for what has the longest way, while the
+ * turn still works on the rest. */
+void link_push(struct link *link);
+
 /* Table row of a handler: [MESSAGE_STORE] = on_store */
 #define ON(NAME, handler) [MESSAGE_##NAME] = handler
 

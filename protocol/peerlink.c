@@ -173,6 +173,11 @@ void peerlink_send(struct peerlink *link, uint32_t slot, const struct message *m
     link->dropped += !went;
 }
 
+void peerlink_push(struct peerlink *link)
+{
+    port_push(&link->port);
+}
+
 bool peerlink_reply(struct peerlink *link, uint64_t route, const struct message *message)
 {
     return say(port_find(&link->port, route), message);

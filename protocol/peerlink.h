@@ -62,6 +62,9 @@ const char *peerlink_at(const struct peerlink *link, uint32_t slot);
 /* A message that cannot leave now is dropped and counted. */
 void peerlink_send(struct peerlink *link, uint32_t slot, const struct message *message);
 
+/* What was sent leaves now, and not at the end of the turn. */
+void peerlink_push(struct peerlink *link);
+
 /* Back on the connection that a message came by. False: that connection is gone, or full. */
 bool peerlink_reply(struct peerlink *link, uint64_t route, const struct message *message);
 

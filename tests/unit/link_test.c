@@ -84,6 +84,21 @@ TEST(a_conversation_opens_with_hello_and_carries_messages)
     link_close(&server.link);
 }
 
+/* The turn of who says it goes on: only the other end turns. */
+TEST(what_is_pushed_has_left_before_the_turn_ends)
+{
+    struct end server, client;
+    open_end(&server, true, 1);
+    open_end(&client, false, 2);
+    UNTIL(&server, &client, server.ups == 1 && client.ups == 1);
+    send_commit(&client, 43);
+    link_push(&client.link);
+    UNTIL(&server, &server, server.commits == 1);
+    CHECK(server.last_index == 43);
+    link_close(&client.link);
+    link_close(&server.link);
+}
+
 TEST(a_new_life_is_reported_as_down_and_up)
 {
     struct end server, client, again;
@@ -281,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_conversation_opens_with_hello_and_carries_messages),
+        T(what_is_pushed_has_left_before_the_turn_ends),
         T(a_new_life_is_reported_as_down_and_up),
         T(silence_is_reported_as_down),
         T(a_quiet_conversation_lasts),

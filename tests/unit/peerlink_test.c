@@ -197,6 +197,17 @@ TEST(a_message_goes_both_ways)
     close_both(&here, &there);
 }
 
+/* The turn of who says it goes on: only the other end turns. */
+TEST(what_is_pushed_has_left_before_the_turn_ends)
+{
+    struct side here = {0}, there = {0};
+    open_both(&here, &there);
+    claim(&here, THERE, 3);
+    peerlink_push(&here.link);
+    UNTIL(&there, &there, there.received.count == 1);
+    close_both(&here, &there);
+}
+
 TEST(a_reply_goes_back_on_the_connection_of_what_it_answers)
 {
     struct side here = {0}, there = {0};
@@ -359,6 +370,7 @@ TEST(a_key_that_is_not_listed_is_told_so)
 }
 
 TEST_MAIN(T(who_found_nonsense_at_an_address_comes_back_to_it), T(a_message_goes_both_ways),
+          T(what_is_pushed_has_left_before_the_turn_ends),
           T(a_reply_goes_back_on_the_connection_of_what_it_answers),
           T(an_end_is_told_and_what_is_said_meanwhile_is_dropped),
           T(a_key_that_left_the_list_is_not_believed),
