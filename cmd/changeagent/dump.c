@@ -1,30 +1,11 @@
 /* dump.c - the verb dump: every change up to the head of this moment, as lines or binary. */
-#include "cmd/changeagent/intake.h"
-#include "cmd/changeagent/print.h"
-#include "common/progress.h"
+#include "cmd/changeagent/dumpfile.h"
 #include "cmd/changeagent/verbs.h"
-
-#include "common/err.h"
 #include "protocol/cursor.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { PAGE_ROWS = 10000, PAGE_BYTES = 4 << 20, TAIL_STEP = 1 << 16 };
-
-struct dump {
-    FILE *file;
-    bool is_stdout;
-    const struct form *form;
-    uint64_t whole;  /* of the file: what is behind goes before the first page is written */
-    uint64_t before; /* changes that the file held already */
-    bool begun;      /* the page that is written next is not the first one */
-    uint64_t since;  /* everything up to here is written */
-    uint8_t hash[HASH_SIZE];
-    bool has_hash;
-    uint64_t written;
-};
 
 static int refuse(const char *what, const char *about)
 {
@@ -32,234 +13,17 @@ static int refuse(const char *what, const char *about)
     return EXIT_USAGE;
 }
 
-/* ---- going on with a file ---------------------------------------------------------------------
- */
-
-/* Reads the last whole line of the file; `whole`: where it ends. */
-static bool read_last_line(FILE *file, struct bytes *line, uint64_t *whole)
-{
-    long end, from;
-    if (fseek(file, 0, SEEK_END) != 0 || (end = from = ftell(file)) < 0)
-        return false;
-    for (;;) {
-        const uint8_t *last, *before;
-        size_t size = (size_t)((from > TAIL_STEP ? TAIL_STEP : from) + (end - from));
-        from = end - (long)size;
-        bytes_clear(line);
-        if (fseek(file, from, SEEK_SET) != 0 ||
-            fread(bytes_reserve(line, size + 1), 1, size, file) != size)
-            return false;
-        last = memrchr(line->data, '\n', size);
-        before = last != NULL ? memrchr(line->data, '\n', (size_t)(last - line->data)) : NULL;
-        if (before == NULL && from > 0)
-            continue;
-        size_t begin = before != NULL ? (size_t)(before + 1 - line->data) : 0;
-        size_t behind = last != NULL ? (size_t)(last + 1 - line->data) : 0;
-        memmove(line->data, line->data + begin, behind - begin);
-        line->size = behind - begin;
-        *whole = (uint64_t)from + behind;
-        return true;
-    }
-}
-
-static void note(struct dump *dump, const struct parse_line *line)
-{
-    dump->since = line->row.id;
-    memcpy(dump->hash, line->hash, sizeof dump->hash);
-    dump->has_hash = true;
-}
-
-/* A file of one line that is torn is no more than the begin of this. */
-static bool begins_as_line(FILE *file)
-{
-    static const char begin[] = "{\"id\":";
-    char got[sizeof begin];
-    rewind(file);
-    size_t size = fread(got, 1, sizeof begin - 1, file);
-    rewind(file);
-    return memcmp(got, begin, size) == 0;
-}
-
-static int take_up_lines(struct dump *dump, const char *path)
-{
-    struct parse_line line = {0};
-    SCOPED(bytes) text = {0};
-    const char *wrong;
-    if (!read_last_line(dump->file, &text, &dump->whole))
-        return refuse(strerror(errno), path);
-    if (text.size == 0)
-        return EXIT_OK;
-    bool fine = parse_open(&line, (const char *)text.data, text.size, &wrong);
-    if (fine)
-        note(dump, &line);
-    parse_close(&line);
-    return fine ? EXIT_OK : refuse("the last line is not of a dump", path);
-}
-
-/* True if it is the next one, or the first of a file that begins anywhere. */
-static bool goes_on(struct dump *dump, const struct parse_line *line)
-{
-    bool fine = !dump->has_hash || line->row.id == dump->since + 1;
-    note(dump, line);
-    return fine;
-}
-
-static enum intake_verdict read_pieces(struct dump *dump, struct intake *intake, uint64_t all)
-{
-    struct progress progress = {0};
-    enum intake_verdict verdict = INTAKE_CHANGE;
-    while (verdict == INTAKE_CHANGE) {
-        struct parse_line line = {0};
-        verdict = intake_next(intake, &line);
-        if (verdict == INTAKE_CHANGE && !goes_on(dump, &line)) {
-            intake->err = ERR_GAP;
-            intake->wrong = "changes are missing before this one; dump anew";
-            verdict = INTAKE_BAD;
-        }
-        parse_close(&line);
-        progress_show(&progress, intake->next, all, "bytes read");
-    }
-    progress_wipe(&progress);
-    return verdict;
-}
-
-/* What is damaged is not gone on with: nobody would look there again. */
-static int take_up_pieces(struct dump *dump, const char *path, struct intake *intake, uint64_t all)
-{
-    char place[INTAKE_PLACE_MAX], about[INTAKE_PLACE_MAX + 200];
-    enum intake_verdict verdict = read_pieces(dump, intake, all);
-    dump->whole = intake->whole;
-    dump->before = intake->count;
-    if (verdict != INTAKE_BAD)
-        return EXIT_OK;
-    intake_place(intake, place);
-    snprintf(about, sizeof about, "%s: %s: %s", place, err_name(intake->err), intake->wrong);
-    refuse(about, path);
-    if (intake->err == ERR_CORRUPT)
-        fprintf(stderr, "changeagent: `changeagent salvage` gives what is whole in it\n");
-    return EXIT_USAGE;
-}
-
-/* What the file holds so far tells where to go on, and in which form. Nothing is cut off before a
- * node has said that it is the same log: see begin(). */
-static int take_up(struct dump *dump, const char *path)
-{
-    SCOPED(intake) intake = {0};
-    dump->file = fopen(path, "a+e");
-    if (dump->file == NULL || fseek(dump->file, 0, SEEK_END) != 0)
-        return refuse(strerror(errno), path);
-    long size = ftell(dump->file);
-    if (size <= 0)
-        return size == 0 ? EXIT_OK : refuse(strerror(errno), path);
-    bool is_line = begins_as_line(dump->file);
-    intake_open(&intake, dump->file, NULL);
-    if (!is_line && intake.form == &form_lines)
-        return refuse("it is no dump; take another file, or a new one", path);
-    if (dump->form != NULL && dump->form != intake.form)
-        return refuse("the file is of the other form; leave out --format, or take another file",
-                      path);
-    dump->form = intake.form;
-    return dump->form == &form_binary ? take_up_pieces(dump, path, &intake, (uint64_t)size)
-                                      : take_up_lines(dump, path);
-}
-
-/* ---- writing ----------------------------------------------------------------------------------
- */
-
-/* What stands before the first change; of a file, behind what is whole of it. */
-static bool begin(struct dump *dump, struct bytes *out)
-{
-    bool fine = dump->is_stdout || (fflush(dump->file) == 0 &&
-                                    ftruncate(fileno(dump->file), (off_t)dump->whole) == 0 &&
-                                    fseek(dump->file, 0, SEEK_END) == 0);
-    if (dump->whole == 0)
-        dump->form->begin(out);
-    dump->begun = true;
-    return fine;
-}
-
-static bool put_out(struct dump *dump, const struct bytes *out)
-{
-    return out->size == 0 || fwrite(out->data, 1, out->size, dump->file) == out->size;
-}
-
-/* Writes the rows up to `until`. */
-static bool write_page(struct dump *dump, const struct ca_page *page, uint64_t until)
-{
-    SCOPED(bytes) out = {0};
-    if (!dump->begun && !begin(dump, &out))
-        return false;
-    for (uint32_t i = 0; i < ca_page_count(page) && ca_page_row(page, i)->id <= until; i++) {
-        const struct ca_row *row = ca_page_row(page, i);
-        struct change change = intake_change(row);
-        struct line_place place = {row->id, row->ts, SPAN(row->hash.data, row->hash.size)};
-        dump->form->append(&place, &change, &out);
-        dump->since = row->id;
-        if (row->hash.size == sizeof dump->hash)
-            memcpy(dump->hash, row->hash.data, sizeof dump->hash);
-        dump->written++;
-    }
-    return put_out(dump, &out);
-}
-
-static bool write_end(struct dump *dump)
-{
-    SCOPED(bytes) out = {0};
-    dump->form->end(dump->before + dump->written, &out);
-    return put_out(dump, &out);
-}
-
-/* The cursor behind what the file holds: the node checks that it is the same log. */
-static bool cursor_of(const struct dump *dump, const struct ca_head *head,
-                      char text[CURSOR_TEXT_MAX])
-{
-    struct cursor cursor;
-    if (cursor_parse(SPAN_TEXT(head->cursor), &cursor) != ERR_NONE)
-        return false;
-    cursor.id = dump->since;
-    memcpy(cursor.hash, dump->hash, sizeof cursor.hash);
-    cursor_print(&cursor, text);
-    return true;
-}
-
-static enum ca_code write_all(struct ca *ca, struct dump *dump, const struct ca_head *head,
-                              bool *full)
-{
-    struct ca_query query = {.since = dump->since, .limit = PAGE_ROWS, .bytes = PAGE_BYTES};
-    struct progress progress = {0};
-    char cursor[CURSOR_TEXT_MAX];
-    if (dump->has_hash && cursor_of(dump, head, cursor))
-        query.cursor = cursor;
-    enum ca_code code = CA_OK;
-    *full = false;
-    /* One page is asked for even where nothing is missing: the cursor is to be checked. */
-    for (bool first = true; code == CA_OK && !*full && (first || dump->since < head->id);
-         first = false) {
-        struct ca_page *page;
-        code = ca_list(ca, &query, &page);
-        if (code != CA_OK)
-            break;
-        *full = !write_page(dump, page, head->id);
-        query.cursor = NULL;
-        query.since = dump->since;
-        ca_page_close(page);
-        progress_show(&progress, dump->since, head->id, "changes");
-    }
-    progress_wipe(&progress);
-    return code;
-}
-
-static int run(struct ca *ca, struct dump *dump)
+static int run(struct ca *ca, struct dumpfile *dump)
 {
     struct ca_head head;
     char hash[2 * HASH_SIZE + 1];
-    bool full;
+    bool failed;
     int stale = args_head(ca, true, &head);
     if (stale != EXIT_OK)
         return stale;
-    enum ca_code code = write_all(ca, dump, &head, &full);
-    full = full || (code == CA_OK && !write_end(dump));
-    if (fflush(dump->file) != 0 || (!dump->is_stdout && fsync(fileno(dump->file)) != 0) || full) {
+    enum ca_code code = dumpfile_write(dump, ca, &head, UINT64_MAX, &failed);
+    /* What an error of the node left unfinished has no end, and is still made durable. */
+    if (failed || !(code == CA_OK ? dumpfile_end(dump) : dumpfile_sync(dump))) {
         fprintf(stderr, "changeagent: dump: cannot write: %s\n", strerror(errno));
         return EXIT_SYSTEM;
     }
@@ -279,24 +43,20 @@ static bool find_form(const struct args *args, const struct form **form)
 
 int verb_dump(const struct args *args)
 {
-    struct dump dump = {.file = stdout, .is_stdout = true, .since = args->since};
-    struct ca *ca;
+    struct dumpfile dump = {.verb = "dump", .file = stdout, .since = args->since};
+    struct ca *ca = NULL;
     int code = EXIT_OK;
     if (args->word_count > 0 || args->tags.count > 0 || (args->file != NULL && args->has_since))
         return refuse("takes --file PATH, or --since ID and writes to stdout", "usage");
     if (!find_form(args, &dump.form))
         return refuse("there is no such form; --format is ndjson or binary", args->format);
-    if (args->file != NULL) {
-        dump.is_stdout = false;
-        code = take_up(&dump, args->file);
-    }
+    if (args->file != NULL)
+        code = dumpfile_take_up(&dump, args->file);
     if (dump.form == NULL)
         dump.form = &form_lines;
-    if (code == EXIT_OK && args_open(args, NULL, &ca) == CA_OK) {
-        code = run(ca, &dump);
-        ca_close(ca);
-    }
-    if (!dump.is_stdout && dump.file != NULL)
-        fclose(dump.file);
+    if (code == EXIT_OK)
+        code = args_open(args, NULL, &ca) == CA_OK ? run(ca, &dump) : EXIT_USAGE;
+    ca_close(ca);
+    dumpfile_close(&dump);
     return code;
 }

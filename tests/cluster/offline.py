@@ -66,7 +66,7 @@ def test_a_sound_node_is_verified_and_salvaged(house):
     cluster.up()  # and it starts as ever
     for argv, expected in ((("verify",), USAGE), (("verify", house.dir), 100), (("verify", "/no/such/place"), USAGE),
                            (("verify", segment_of(node)), USAGE), (("salvage",), USAGE), (("salvage", "/no/such/place"), USAGE),
-                           (("salvage", "a", "b"), USAGE)):
+                           (("salvage", "a", "b"), USAGE), (("dump", "-e", "nowhere"), USAGE)):
         code = run(*argv)[0]
         check(code == expected, "%s: code %d" % (" ".join(argv), code))
 
