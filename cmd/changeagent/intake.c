@@ -228,3 +228,11 @@ struct change intake_change(const struct ca_row *row)
         change.tags.at[change.tags.count++] = SPAN(row->tags[i].data, row->tags[i].size);
     return change;
 }
+
+bool intake_follows(uint64_t id, const uint8_t hash[HASH_SIZE], const struct parse_line *line)
+{
+    struct change change = intake_change(&line->row);
+    uint8_t own[HASH_SIZE];
+    change_hash(hash, line->row.id, line->row.ts, &change, own);
+    return line->row.id == id + 1 && memcmp(own, line->hash, sizeof own) == 0;
+}

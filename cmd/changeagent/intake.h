@@ -51,4 +51,7 @@ void intake_place(const struct intake *intake, char text[INTAKE_PLACE_MAX]);
 /* What a row says, without its place. Lent. */
 struct change intake_change(const struct ca_row *row);
 
+/* Is it the next one after a change with this id and hash? All zeros stand before the first. */
+bool intake_follows(uint64_t id, const uint8_t hash[HASH_SIZE], const struct parse_line *line);
+
 #endif

@@ -1,9 +1,12 @@
-/* load.c - the verb load: a dump of either form into an empty cluster, with its ids, times and
- * hashes. */
+/* load.c - the verb load: a dump of either form, or an archive, into an empty cluster, with its
+ * ids, times and hashes, to its end or to any change. */
+#include "cmd/changeagent/archivedir.h"
 #include "cmd/changeagent/intake.h"
 #include "cmd/changeagent/print.h"
 #include "common/progress.h"
 #include "cmd/changeagent/verbs.h"
+#include "cmd/changeagent/when.h"
+#include "common/clock.h"
 
 #include "common/err.h"
 #include "common/hash.h"
@@ -14,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 enum { BATCH_MAX = 1024, BATCH_BYTES = 1 << 20 };
 
@@ -25,8 +29,11 @@ struct load {
     struct ca_row rows[BATCH_MAX];
     uint32_t count;
     size_t bytes;
-    struct ca_head head; /* of the cluster: changes up to here are there already */
-    uint64_t last_id;    /* of the file so far */
+    struct ca_head head;         /* of the cluster: changes up to here are there already */
+    uint64_t last_id;            /* of the file so far */
+    uint64_t until, until_ns;    /* no change behind this id, nor of this time or later */
+    bool reached;                /* there is no other before it */
+    char path[ARCHIVE_PATH_MAX]; /* of the file of an archive, for messages */
     uint64_t loaded;
     uint8_t hash[HASH_SIZE]; /* of the last change that is in the cluster */
 };
@@ -35,7 +42,8 @@ static int refuse(const struct load *load, enum err err, const char *what)
 {
     char place[INTAKE_PLACE_MAX];
     intake_place(&load->intake, place);
-    fprintf(stderr, "changeagent: load: %s: %s: %s\n", place, err_name(err), what);
+    fprintf(stderr, "changeagent: load: %s%s%s: %s: %s\n", load->path,
+            load->path[0] != '\0' ? ": " : "", place, err_name(err), what);
     return EXIT_REFUSED;
 }
 
@@ -44,7 +52,10 @@ static int refuse_file(const struct load *load, enum intake_verdict verdict)
 {
     int code = refuse(load, load->intake.err, load->intake.wrong);
     if (verdict == INTAKE_TORN)
-        fprintf(stderr, "changeagent: `changeagent dump --file` goes on with it where it ends\n");
+        fprintf(stderr,
+                "changeagent: --until %llu takes what is whole; `changeagent dump --file`, or "
+                "archive, goes on with it where it ends\n",
+                (unsigned long long)load->last_id);
     else if (load->intake.err != ERR_VERSION)
         fprintf(stderr, "changeagent: dump anew, or see what `changeagent salvage` gives of it\n");
     return code;
@@ -95,6 +106,11 @@ static int take_change(struct load *load, struct parse_line *line)
     return EXIT_OK;
 }
 
+static bool is_beyond(const struct load *load, const struct ca_row *row)
+{
+    return row->id > load->until || row->ts >= load->until_ns;
+}
+
 /* The next change, and what waits before it where that is enough for a put. */
 static int step(struct load *load, bool *done)
 {
@@ -102,11 +118,13 @@ static int step(struct load *load, bool *done)
     enum intake_verdict verdict = intake_next(&load->intake, line);
     uint32_t before = load->count;
     int code = EXIT_OK;
-    *done = verdict == INTAKE_DONE;
-    if (verdict == INTAKE_CHANGE)
+    bool beyond = verdict == INTAKE_CHANGE && is_beyond(load, &line->row);
+    if (verdict == INTAKE_CHANGE && !beyond)
         code = take_change(load, line);
-    else if (verdict != INTAKE_DONE)
+    else if (verdict != INTAKE_CHANGE && verdict != INTAKE_DONE)
         code = refuse_file(load, verdict);
+    load->reached = beyond || (verdict == INTAKE_CHANGE && line->row.id == load->until);
+    *done = verdict == INTAKE_DONE || load->reached;
     if (load->count == before)
         parse_close(line);
     if (code == EXIT_OK && (*done || load->count == BATCH_MAX || load->bytes > BATCH_BYTES))
@@ -122,6 +140,7 @@ static int load_file(struct load *load, FILE *file)
     int code = EXIT_OK;
     uint64_t all =
         fstat(fileno(file), &about) == 0 && S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0;
+    intake_close(&load->intake);
     intake_open(&load->intake, file, NULL);
     while (code == EXIT_OK && !done) {
         code = step(load, &done);
@@ -131,15 +150,64 @@ static int load_file(struct load *load, FILE *file)
     return code;
 }
 
-static int run(struct load *load, FILE *file)
+/* What is there already is not read again, but for the file with its end. */
+static int load_archive(struct load *load, const struct archivedir *archive)
+{
+    int code = EXIT_OK;
+    for (uint32_t i = 0; i < archive->count && code == EXIT_OK && !load->reached; i++) {
+        if (i + 1 < archive->count && archive->firsts[i + 1] <= load->head.id)
+            continue;
+        FILE *file = fopen(archivedir_file(archive, archive->firsts[i], load->path), "re");
+        if (file == NULL)
+            return refuse(load, ERR_IO, strerror(errno));
+        code = load_file(load, file);
+        fclose(file);
+    }
+    return code;
+}
+
+static int load_from(struct load *load, const char *path)
+{
+    struct archivedir archive;
+    struct stat about;
+    int code;
+    if (path != NULL && stat(path, &about) == 0 && S_ISDIR(about.st_mode)) {
+        code = archivedir_open(&archive, "load", path) ? load_archive(load, &archive) : EXIT_USAGE;
+        if (code == EXIT_OK && archive.count == 0) {
+            fprintf(stderr, "changeagent: load: %s: there is no file of an archive here\n", path);
+            code = EXIT_USAGE;
+        }
+        archivedir_close(&archive);
+        return code;
+    }
+    FILE *file = path == NULL ? stdin : fopen(path, "re");
+    if (file == NULL)
+        return refuse(load, ERR_IO, strerror(errno));
+    code = load_file(load, file);
+    if (file != stdin)
+        fclose(file);
+    return code;
+}
+
+/* What was loaded is what was asked for. */
+static int check_end(const struct load *load)
+{
+    if (load->last_id < load->head.id)
+        return refuse(load, ERR_IMPORT, "the cluster holds more changes than were to be loaded");
+    if (load->until != UINT64_MAX && !load->reached)
+        return refuse(load, ERR_AHEAD, "the dump ends before the change of --until");
+    return EXIT_OK;
+}
+
+static int run(struct load *load, const char *path)
 {
     char hash[2 * HASH_SIZE + 1];
     int code = args_head(load->ca, false, &load->head);
     if (code != EXIT_OK)
         return code;
-    code = load_file(load, file);
-    if (code == EXIT_OK && load->last_id < load->head.id)
-        code = refuse(load, ERR_IMPORT, "the cluster holds more changes than the file");
+    code = load_from(load, path);
+    if (code == EXIT_OK)
+        code = check_end(load);
     cursor_hex(load->hash, sizeof load->hash, hash);
     fprintf(stderr, "changeagent: %llu changes loaded", (unsigned long long)load->loaded);
     if (code == EXIT_OK && load->last_id > 0)
@@ -160,23 +228,36 @@ static void load_close(struct load *load)
     bytes_free(load);
 }
 
+static bool read_bounds(struct load *load, const struct args *args)
+{
+    uint64_t now_ns = clock_wall_ns(NULL);
+    load->until = args->until != 0 ? args->until : UINT64_MAX;
+    load->until_ns = UINT64_MAX;
+    if (args->until_time == NULL || when_parse(args->until_time, now_ns, &load->until_ns))
+        return true;
+    fprintf(stderr, "changeagent: load: %s: not a time; say -2h, 2026-11-25T01:02:03Z or @1e9\n",
+            args->until_time);
+    return false;
+}
+
 int verb_load(const struct args *args)
 {
     const char *path = args->word_count == 1 ? args->words[0] : args->file;
     if (args->word_count > 1 || (args->word_count == 1 && args->file != NULL)) {
-        fprintf(stderr, "changeagent: load takes one file, or reads stdin\n");
+        fprintf(stderr, "changeagent: load takes one file or archive, or reads stdin\n");
         return EXIT_USAGE;
     }
-    FILE *file = path == NULL || strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (file == NULL) {
+    if (path != NULL && strcmp(path, "-") == 0)
+        path = NULL;
+    if (path != NULL && access(path, R_OK) != 0) {
         fprintf(stderr, "changeagent: load: %s: %s\n", path, strerror(errno));
         return EXIT_USAGE;
     }
     struct load *load = bytes_zeroed(1, sizeof *load);
     load->lines = bytes_zeroed(BATCH_MAX, sizeof *load->lines);
-    int code = args_open(args, NULL, &load->ca) == CA_OK ? run(load, file) : EXIT_USAGE;
+    int code = EXIT_USAGE;
+    if (read_bounds(load, args) && args_open(args, NULL, &load->ca) == CA_OK)
+        code = run(load, path);
     load_close(load);
-    if (file != stdin)
-        fclose(file);
     return code;
 }

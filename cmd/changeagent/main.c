@@ -41,10 +41,16 @@ static const struct verb verbs[] = {
     {"dump", verb_dump, "write every change to stdout, or with --file go on with a file",
      "changeagent dump --file changes.ndjson\n          changeagent dump --format binary > "
      "changes.bin"},
+    {"archive", verb_archive,
+     "keep a directory level with the log, in files of 64 MiB, for a restore to any change",
+     "changeagent archive /backup/changes --follow --hold archive"},
     {"load", verb_load,
-     "bring a dump of either form into an empty cluster: ids, times and hashes stay",
-     "changeagent load changes.ndjson"},
-    {"verify", verb_verify, "hold every file of a stopped node, or of a backup, to what it claims",
+     "bring a dump of either form, or an archive, into an empty cluster: ids, times and hashes "
+     "stay",
+     "changeagent load changes.ndjson\n          changeagent load /backup/changes --until-time "
+     "-2h"},
+    {"verify", verb_verify,
+     "hold every file of a stopped node, a backup, an archive or a dump to what it claims",
      "changeagent verify /var/lib/changeagent"},
     {"salvage", verb_salvage, "give back every intact change of a damaged node, file, or dump",
      "changeagent salvage /var/lib/changeagent > changes.ndjson"},

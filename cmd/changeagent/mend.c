@@ -3,7 +3,6 @@
 #include "cmd/changeagent/intake.h"
 #include "cmd/changeagent/verbs.h"
 #include "common/progress.h"
-#include "protocol/change.h"
 #include "protocol/cursor.h"
 #include "protocol/pack.h"
 
@@ -54,15 +53,6 @@ const struct form *mend_form(const char *path)
     if (find(all, database, sizeof database) == 0 || (line == got && piece == got))
         return NULL;
     return line < piece ? &form_lines : &form_binary;
-}
-
-/* Is it the next one after a change with this id and hash? */
-static bool follows(uint64_t id, const uint8_t before[HASH_SIZE], const struct parse_line *line)
-{
-    struct change change = intake_change(&line->row);
-    uint8_t hash[HASH_SIZE];
-    change_hash(before, line->row.id, line->row.ts, &change, hash);
-    return line->row.id == id + 1 && memcmp(hash, line->hash, sizeof hash) == 0;
 }
 
 static void complain(struct mend *mend, const char *place, const char *what)
@@ -139,8 +129,9 @@ static void settle_held(struct mend *mend, const struct parse_line *line)
     const struct parse_line *held = &mend->held.line;
     if (!mend->held.there)
         return;
-    bool leads_here = follows(held->row.id, held->hash, line);
-    bool is_passed_by = follows(mend->last_id, mend->hash, line) || line->row.id <= held->row.id;
+    bool leads_here = intake_follows(held->row.id, held->hash, line);
+    bool is_passed_by =
+        intake_follows(mend->last_id, mend->hash, line) || line->row.id <= held->row.id;
     if (!leads_here && is_passed_by && line->row.id > mend->last_id)
         drop_held(mend);
     else if (line->row.id > held->row.id)
@@ -152,7 +143,7 @@ static void judge(struct mend *mend, struct parse_line *line)
     settle_held(mend, line);
     if (line->row.id <= mend->last_id || mend->held.there)
         complain_here(mend, "its id was given before");
-    else if (follows(mend->last_id, mend->hash, line))
+    else if (intake_follows(mend->last_id, mend->hash, line))
         give(mend, line, true);
     else if (line->row.id == mend->last_id + 1 && !mend->weak)
         complain_here(mend, "its hash does not follow from the change before");

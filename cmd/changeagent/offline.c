@@ -1,7 +1,9 @@
 /* offline.c - the verbs verify and salvage: changeagent-storage does them, because it alone knows
- * the files; a dump that is damaged is salvaged here (mend.h). */
+ * the files; dumps are proven and salvaged here (prove.h, mend.h). */
+#include "cmd/changeagent/archivedir.h"
 #include "cmd/changeagent/mend.h"
 #include "cmd/changeagent/program.h"
+#include "cmd/changeagent/prove.h"
 #include "cmd/changeagent/verbs.h"
 
 #include <errno.h>
@@ -38,15 +40,28 @@ static bool has_manifest(const char *directory)
     return access(path, F_OK) == 0;
 }
 
+static int verify_directory(const char *path)
+{
+    SCOPED(archivedir) archive;
+    if (!archivedir_open(&archive, "verify", path))
+        return EXIT_USAGE;
+    if (archive.count > 0)
+        return prove_archive(&archive);
+    return become_storage(has_manifest(path) ? "snapshot" : "verify", path, NULL);
+}
+
 int verb_verify(const struct args *args)
 {
     struct stat about;
-    if (!has_path(args, "verify", "DIR", &about))
+    if (!has_path(args, "verify", "DIR|FILE", &about))
         return EXIT_USAGE;
     if (S_ISDIR(about.st_mode))
-        return become_storage(has_manifest(args->words[0]) ? "snapshot" : "verify", args->words[0],
-                              NULL);
-    fprintf(stderr, "changeagent: verify: %s: not the data directory of a node, nor a backup\n",
+        return verify_directory(args->words[0]);
+    if (mend_form(args->words[0]) != NULL)
+        return prove_dump(args->words[0]);
+    fprintf(stderr,
+            "changeagent: verify: %s: not the data directory of a node, nor a backup, an archive "
+            "or a dump\n",
             args->words[0]);
     return EXIT_USAGE;
 }
