@@ -181,6 +181,20 @@ void address_lookup_close(struct address_lookup *lookup)
         free_or_leave(lookup);
 }
 
+uint32_t address_left_behind(void)
+{
+    sweep();
+    uint32_t count = 0;
+    struct address_lookup *at = __atomic_exchange_n(&left_behind, NULL, __ATOMIC_ACQUIRE);
+    while (at != NULL) {
+        struct address_lookup *next = at->next;
+        leave_behind(at);
+        at = next;
+        count++;
+    }
+    return count;
+}
+
 void address_print(const struct address *address, char text[ADDRESS_TEXT_MAX])
 {
     char host[64], port[8];

@@ -33,6 +33,9 @@ MUST_USE enum err address_found(struct address_lookup *lookup, struct address fo
 MUST_USE enum err address_await(struct address_lookup *lookup, struct address found[ADDRESSES_MAX]);
 void address_lookup_close(struct address_lookup *lookup); /* NULL is fine */
 
+/* How many that were closed under way are not freed yet. Those that are done by now are. */
+uint32_t address_left_behind(void);
+
 /* As an endpoint, numbers only. */
 void address_print(const struct address *address, char text[ADDRESS_TEXT_MAX]);
 
