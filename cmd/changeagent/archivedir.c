@@ -54,10 +54,24 @@ static bool list(struct archivedir *archive)
     return true;
 }
 
+/* Makes it durable, too, where it is not there. */
+static bool make(const struct archivedir *archive)
+{
+    char above[ARCHIVE_PATH_MAX];
+    if (mkdir(archive->path, 0700) != 0)
+        return errno == EEXIST ? true : failed(archive, strerror(errno));
+    snprintf(above, sizeof above, "%s/..", archive->path);
+    int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool fine = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return fine ? true : failed(archive, strerror(errno));
+}
+
 static bool lock(struct archivedir *archive)
 {
-    if (mkdir(archive->path, 0700) != 0 && errno != EEXIST)
-        return failed(archive, strerror(errno));
+    if (!make(archive))
+        return false;
     archive->lock = open(archive->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (archive->lock < 0)
         return failed(archive, strerror(errno));

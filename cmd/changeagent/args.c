@@ -51,7 +51,7 @@ static const struct flag flags[] = {
      "list, count, follow, dump, archive: changes after this id; default 0"},
     {"--cursor", NULL, FLAG_TEXT, AT(cursor), 0, "C", "list, follow: go on after this cursor"},
     {"--before", NULL, FLAG_TEXT, AT(before), 0, "C", "list: the page that ends at this `prev`"},
-    {"--until", NULL, FLAG_NUMBER, AT(until), 0, "ID",
+    {"--until", NULL, FLAG_NUMBER, AT(until), AT(has_until), "ID",
      "list, count, load: changes up to and with this id"},
     {"--since-time", NULL, FLAG_TEXT, AT(since_time), 0, "T",
      "list, count: changes of this log time or later: now, -2h, 2026-11-25T01:02:03Z, @1e9"},

@@ -38,8 +38,8 @@ struct args {
     uint64_t until, last, bytes, from, max_lag_ms;
     uint64_t timeout_ms, type, since, limit, block_ms, count, id;
     uint64_t outstanding, size, tag_per_put, seconds, warm, rate, connections, distinct_tags;
-    bool has_since, has_count, has_tags, has_warm, lines, now, follow, all, help, verbose,
-        linearizable;
+    bool has_since, has_until, has_count, has_tags, has_warm, lines, now, follow, all, help,
+        verbose, linearizable;
     bool sure;
     bool reverse, headers_only, latest, removes;
     enum output output;

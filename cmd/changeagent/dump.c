@@ -3,9 +3,7 @@
 #include "cmd/changeagent/verbs.h"
 #include "protocol/cursor.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 static int refuse(const char *what, const char *about)
 {
@@ -13,25 +11,29 @@ static int refuse(const char *what, const char *about)
     return EXIT_USAGE;
 }
 
-static int run(struct ca *ca, struct dumpfile *dump)
+static void tell(const struct dumpfile *dump)
 {
-    struct ca_head head;
     char hash[2 * HASH_SIZE + 1];
-    bool failed;
-    int stale = args_head(ca, true, &head);
-    if (stale != EXIT_OK)
-        return stale;
-    enum ca_code code = dumpfile_write(dump, ca, &head, UINT64_MAX, &failed);
-    /* What an error of the node left unfinished has no end, and is still made durable. */
-    if (failed || !(code == CA_OK ? dumpfile_end(dump) : dumpfile_sync(dump))) {
-        fprintf(stderr, "changeagent: dump: cannot write: %s\n", strerror(errno));
-        return EXIT_SYSTEM;
-    }
     cursor_hex(dump->hash, sizeof dump->hash, hash);
     fprintf(stderr, "changeagent: %llu changes, up to id %llu%s%s\n",
             (unsigned long long)dump->written, (unsigned long long)dump->since,
             dump->since > 0 ? ", hash " : "", dump->since > 0 ? hash : "");
-    return code == CA_OK ? EXIT_OK : args_fail(ca_last_error(ca));
+}
+
+/* What an error of the node left unfinished has no end, and is still made durable. */
+static int run(struct ca *ca, struct dumpfile *dump)
+{
+    struct ca_head head;
+    int code = args_head(ca, true, &head);
+    if (code == EXIT_OK)
+        code = dumpfile_check(dump, ca, &head);
+    if (code != EXIT_OK)
+        return code;
+    code = dumpfile_write(dump, ca, &head, UINT64_MAX);
+    int synced = code == EXIT_OK ? dumpfile_end(dump) : dumpfile_sync(dump);
+    if (synced == EXIT_OK && code != EXIT_SYSTEM)
+        tell(dump);
+    return code != EXIT_OK ? code : synced;
 }
 
 /* The form that was asked for; NULL: none was. */

@@ -51,12 +51,12 @@ static int refuse(const struct load *load, enum err err, const char *what)
 static int refuse_file(const struct load *load, enum intake_verdict verdict)
 {
     int code = refuse(load, load->intake.err, load->intake.wrong);
-    if (verdict == INTAKE_TORN)
+    if (verdict == INTAKE_TORN && load->last_id > 0)
         fprintf(stderr,
                 "changeagent: --until %llu takes what is whole; `changeagent dump --file`, or "
                 "archive, goes on with it where it ends\n",
                 (unsigned long long)load->last_id);
-    else if (load->intake.err != ERR_VERSION)
+    else if (verdict != INTAKE_TORN && load->intake.err != ERR_VERSION)
         fprintf(stderr, "changeagent: dump anew, or see what `changeagent salvage` gives of it\n");
     return code;
 }
@@ -231,6 +231,10 @@ static void load_close(struct load *load)
 static bool read_bounds(struct load *load, const struct args *args)
 {
     uint64_t now_ns = clock_wall_ns(NULL);
+    if (args->has_until && args->until == 0) {
+        fprintf(stderr, "changeagent: load: --until: the first change has the id 1\n");
+        return false;
+    }
     load->until = args->until != 0 ? args->until : UINT64_MAX;
     load->until_ns = UINT64_MAX;
     if (args->until_time == NULL || when_parse(args->until_time, now_ns, &load->until_ns))

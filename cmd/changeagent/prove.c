@@ -75,7 +75,7 @@ static int prove_file(struct prove *prove, const char *path)
         printf("ok   %s: %" PRIu64 " changes\n", path, intake.count);
     else
         printf("BAD  %s: %s: %s\n", path, place, wrong);
-    return wrong == NULL ? EXIT_OK : DAMAGED;
+    return wrong == NULL ? EXIT_OK : intake.err == ERR_IO ? EXIT_SYSTEM : DAMAGED;
 }
 
 static int report(const struct prove *prove, int code)
