@@ -96,6 +96,6 @@ void disk_tell(struct disk *disk, const struct message *message)
         break;
     }
     link_tell(link, 0, message);
-    if (message->type == MESSAGE_STORE)
-        link_push(link); /* the disk works while the boxes for the others are made */
+    if (message->type == MESSAGE_STORE || message->type == MESSAGE_COMMIT)
+        link_push(link); /* storage works while the boxes for the others are made */
 }

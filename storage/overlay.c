@@ -1,5 +1,7 @@
 #include "storage/overlay.h"
 
+#include "storage/apply.h"
+
 #include <assert.h>
 
 static void make_room(struct overlay *overlay)
@@ -45,6 +47,18 @@ void overlay_add(struct overlay *overlay, const struct outcome *outcome)
     if (overlay->end == overlay->room)
         make_room(overlay);
     overlay->rows[overlay->end++] = *outcome;
+}
+
+enum err overlay_note(struct overlay *overlay, struct span effects, uint64_t index)
+{
+    struct effect effect;
+    while (effect_next(&effects, &effect)) {
+        if (!apply_is_outcome(&effect, index))
+            continue;
+        struct outcome outcome = overlay_outcome(&effect);
+        overlay_add(overlay, &outcome);
+    }
+    return effects.size == 0 ? ERR_NONE : ERR_CORRUPT;
 }
 
 const struct outcome *overlay_find(const struct overlay *overlay, uint64_t index)

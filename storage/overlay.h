@@ -26,6 +26,9 @@ void overlay_close(struct overlay *overlay);
 /* Adds the newest outcome; its index is above all others. */
 void overlay_add(struct overlay *overlay, const struct outcome *outcome);
 
+/* Adds those that stand in the effects of the entry at `index`. ERR_CORRUPT: they are broken. */
+MUST_USE enum err overlay_note(struct overlay *overlay, struct span effects, uint64_t index);
+
 /* Lends the outcome of the entry at `index` until the next change; NULL: it is not here. */
 const struct outcome *overlay_find(const struct overlay *overlay, uint64_t index);
 

@@ -69,6 +69,7 @@ static void answer_stored(struct scribe *scribe)
     message.stored.term = scribe->term;
     message.stored.last_index = scribe->stored_last;
     scribe->owes = link_send(&scribe->link, scribe->talker, &message) == ERR_BUSY;
+    link_push(&scribe->link); /* consensus counts it while view is given the entries */
 }
 
 static void tell_disk(struct scribe *scribe)
@@ -323,9 +324,8 @@ static uint32_t on_queue(void *owner)
 {
     struct scribe *scribe = owner;
     uint32_t found = 0;
-    struct room_item *item = queue_pop(&scribe->room->rooms->journal);
-    for (; item != NULL; item = queue_pop(&scribe->room->rooms->journal)) {
-        found++;
+    struct room_item *item;
+    for (; (item = queue_pop(&scribe->room->rooms->journal)) != NULL; found++) {
         if (item->kind == ROOM_DURABLE)
             must(scribe, journal_hand_over(&scribe->journal, item->index));
         else if (item->kind == ROOM_INSTALL)

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/worker.h"
 #include "protocol/link.h"
 #include "storage/apply.h"
 #include "storage/backlog.h"
@@ -15,6 +16,7 @@
 
 enum { NOBODY = LINK_NEIGHBOURS_MAX, SLICE_ENTRIES = 4096, DRAIN_ITEMS = 256 };
 enum { TELL_MS = 100, TELL_ENTRIES = 4096 };
+enum { GIVE_WAY_ENTRIES = 4 }; /* some ten microseconds of work */
 
 /* A FEED stays below 8 MiB: this, and one effect of a largest body with its links. */
 #define SLICE_BYTES MiB(2)
@@ -103,20 +105,6 @@ static void tell_applied(struct view *view)
 
 /* ---- applying ------------------------------------------------------------------------------- */
 
-/* Notes the outcomes of the effects that were appended behind `from`. */
-static enum err note_outcomes(struct view *view, size_t from, uint64_t index)
-{
-    struct span rest = SPAN(view->effects.data + from, view->effects.size - from);
-    struct effect effect;
-    while (effect_next(&rest, &effect)) {
-        if (!apply_is_outcome(&effect, index))
-            continue;
-        struct outcome outcome = overlay_outcome(&effect);
-        overlay_add(&view->overlay, &outcome);
-    }
-    return rest.size == 0 ? ERR_NONE : ERR_CORRUPT;
-}
-
 static enum err apply_record(struct view *view, struct span record)
 {
     const struct apply_source source = {find_outcome, view};
@@ -125,7 +113,9 @@ static enum err apply_record(struct view *view, struct span record)
     TRY(entry_decode(record, &entry));
     TRY(apply_entry(&view->apply, &entry, &source, &view->effects));
     if (view->effects.size > before)
-        return note_outcomes(view, before, entry.index);
+        return overlay_note(&view->overlay,
+                            SPAN(view->effects.data + before, view->effects.size - before),
+                            entry.index);
     if (entry.kind == ENTRY_FOUNDING || entry.kind == ENTRY_CONFIG)
         bytes_append_span(&view->special, record);
     return ERR_NONE;
@@ -137,12 +127,22 @@ static bool slice_full(const struct view *view, uint64_t first)
            view->apply.at.index + 1 - first >= SLICE_ENTRIES;
 }
 
+/* Where nobody waits for it, as on most followers, what does leave somebody waiting goes first. Who
+ * is far behind does not give way, or it would fall back for ever on a machine that is full. */
+static void give_way(const struct view *view, uint64_t next, uint64_t target)
+{
+    bool is_near = target - next < SLICE_ENTRIES;
+    if (next % GIVE_WAY_ENTRIES == 0 && is_near && !watchers_are_attended(&view->watchers))
+        worker_give_way();
+}
+
 /* Applies from memory, or what one read from disk gives, as far as the slice goes. */
 static enum err apply_slice(struct view *view, uint64_t first, uint64_t target)
 {
     struct span record, records;
     while (view->apply.at.index < target && !slice_full(view, first)) {
         uint64_t next = view->apply.at.index + 1;
+        give_way(view, next, target);
         if (backlog_record(&view->backlog, next + 1, &record))
             apply_call_for(&view->apply, record);
         if (backlog_record(&view->backlog, next, &record)) {

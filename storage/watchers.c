@@ -214,6 +214,11 @@ bool watchers_send(struct watchers *watchers)
     return watchers->owed == 0;
 }
 
+bool watchers_are_attended(const struct watchers *watchers)
+{
+    return watchers->level > LEVEL_GATHER;
+}
+
 bool watchers_busy(const struct watchers *watchers)
 {
     return (watchers->owed | watchers->waiting) != 0 ||

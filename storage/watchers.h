@@ -55,6 +55,9 @@ MUST_USE enum err watchers_publish(struct watchers *watchers, const struct apply
 /* Sends what is owed and what is due; true if nothing is owed any more. */
 bool watchers_send(struct watchers *watchers);
 
+/* True if somebody waits for what is applied, or follows it. */
+bool watchers_are_attended(const struct watchers *watchers);
+
 /* True if somebody is still to be sent something, now. */
 bool watchers_busy(const struct watchers *watchers);
 
