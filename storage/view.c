@@ -16,7 +16,7 @@
 
 enum { NOBODY = LINK_NEIGHBOURS_MAX, SLICE_ENTRIES = 4096, DRAIN_ITEMS = 256 };
 enum { TELL_MS = 100, TELL_ENTRIES = 4096 };
-enum { GIVE_WAY_ENTRIES = 4 }; /* some ten microseconds of work */
+enum { GIVE_WAY_ENTRIES = 4 /* some ten microseconds of work */, NEAR_ENTRIES = 1024 };
 
 /* A FEED stays below 8 MiB: this, and one effect of a largest body with its links. */
 #define SLICE_BYTES MiB(2)
@@ -128,10 +128,10 @@ static bool slice_full(const struct view *view, uint64_t first)
 }
 
 /* Where nobody waits for it, as on most followers, what does leave somebody waiting goes first. Who
- * is far behind does not give way, or it would fall back for ever on a machine that is full. */
+ * is behind does not give way, or it would fall back for ever on a machine that is full. */
 static void give_way(const struct view *view, uint64_t next, uint64_t target)
 {
-    bool is_near = target - next < SLICE_ENTRIES;
+    bool is_near = target - next < NEAR_ENTRIES;
     if (next % GIVE_WAY_ENTRIES == 0 && is_near && !watchers_are_attended(&view->watchers))
         worker_give_way();
 }
