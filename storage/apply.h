@@ -89,13 +89,6 @@ void apply_call_for(struct apply *apply, struct span record);
 MUST_USE enum err apply_outcome(const struct apply *apply, const uint8_t txid[TXID_SIZE],
                                 const struct apply_source *source, struct outcome *out);
 
-/* True if an effect of the entry at `index` adds a row to the outcomes. */
-static inline bool apply_is_outcome(const struct effect *effect, uint64_t index)
-{
-    return effect->index == index && effect->err != ERR_TXID_REUSED &&
-           effect->err != ERR_OUTCOME_EXPIRED;
-}
-
 /* True if the effect brings new changes: not a refusal and not a duplicate. */
 static inline bool apply_is_commit(const struct effect *effect)
 {

@@ -77,7 +77,7 @@ void flush_close(struct flush *flush)
 
 bool flush_add(struct flush *flush, const struct effect *effect)
 {
-    if (effect->index <= flush->newest || !apply_is_outcome(effect, effect->index))
+    if (effect->index <= flush->newest || !overlay_is_outcome(effect, effect->index))
         return false;
     flush->newest = effect->index;
     struct outcome outcome = overlay_outcome(effect);

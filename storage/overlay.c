@@ -1,7 +1,5 @@
 #include "storage/overlay.h"
 
-#include "storage/apply.h"
-
 #include <assert.h>
 
 static void make_room(struct overlay *overlay)
@@ -53,7 +51,7 @@ enum err overlay_note(struct overlay *overlay, struct span effects, uint64_t ind
 {
     struct effect effect;
     while (effect_next(&effects, &effect)) {
-        if (!apply_is_outcome(&effect, index))
+        if (!overlay_is_outcome(&effect, index))
             continue;
         struct outcome outcome = overlay_outcome(&effect);
         overlay_add(overlay, &outcome);

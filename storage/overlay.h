@@ -26,6 +26,13 @@ void overlay_close(struct overlay *overlay);
 /* Adds the newest outcome; its index is above all others. */
 void overlay_add(struct overlay *overlay, const struct outcome *outcome);
 
+/* True if an effect of the entry at `index` adds a row to the outcomes. */
+static inline bool overlay_is_outcome(const struct effect *effect, uint64_t index)
+{
+    return effect->index == index && effect->err != ERR_TXID_REUSED &&
+           effect->err != ERR_OUTCOME_EXPIRED;
+}
+
 /* Adds those that stand in the effects of the entry at `index`. ERR_CORRUPT: they are broken. */
 MUST_USE enum err overlay_note(struct overlay *overlay, struct span effects, uint64_t index);
 

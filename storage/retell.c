@@ -85,7 +85,7 @@ static void take_effects(struct retell *retell, uint64_t index)
     struct span rest = bytes_span(&retell->effects);
     struct effect effect;
     while (effect_next(&rest, &effect)) {
-        if (apply_is_outcome(&effect, index)) {
+        if (overlay_is_outcome(&effect, index)) {
             struct outcome outcome = overlay_outcome(&effect);
             overlay_add(&retell->overlay, &outcome);
         }

@@ -26,7 +26,7 @@ static void take_effects(struct verify *verify, uint64_t index)
     struct span rest = bytes_span(&verify->effects);
     struct effect effect;
     while (effect_next(&rest, &effect)) {
-        if (apply_is_outcome(&effect, index)) {
+        if (overlay_is_outcome(&effect, index)) {
             struct outcome outcome = overlay_outcome(&effect);
             overlay_add(&verify->overlay, &outcome);
         }

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NS_PER_S UINT64_C(1000000000)
-
 enum { WAIT_MS = 1000, HOLD_EVERY_MS = 60000 };
 
 struct archive {
@@ -227,15 +225,9 @@ static int run(struct archive *archive, const struct args *args)
 
 static bool read_hold(struct archive *archive, const struct args *args)
 {
-    const char *text = args->for_time != NULL ? args->for_time : "2d";
-    uint64_t ns;
     archive->hold = args->hold;
-    if (args->for_time != NULL && args->hold == NULL)
-        return false;
-    if (!when_duration(text, &ns) || ns == 0 || ns % NS_PER_S != 0)
-        return false;
-    archive->hold_s = ns / NS_PER_S;
-    return true;
+    return (args->for_time == NULL || args->hold != NULL) &&
+           when_seconds(args->for_time != NULL ? args->for_time : "2d", &archive->hold_s);
 }
 
 int verb_archive(const struct args *args)

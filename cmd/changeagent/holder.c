@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NS_PER_S UINT64_C(1000000000)
-
 static int usage(const char *what)
 {
     fprintf(stderr,
@@ -27,13 +25,13 @@ static int list(struct ca *ca, const struct args *args)
 
 static int set(struct ca *ca, const struct args *args)
 {
-    uint64_t ns;
+    uint64_t for_s;
     const char *for_time = args->for_time != NULL ? args->for_time : "1h";
-    if (!when_duration(for_time, &ns) || ns == 0 || ns % NS_PER_S != 0)
+    if (!when_seconds(for_time, &for_s))
         return usage("--for takes whole seconds, as 90s, 1h or 2d");
     if (args->from == 0)
         return usage("--from is missing: the first change still needed");
-    if (ca_holder_set(ca, args->words[1], args->from, ns / NS_PER_S, NULL) != CA_OK)
+    if (ca_holder_set(ca, args->words[1], args->from, for_s, NULL) != CA_OK)
         return args_fail(ca_last_error(ca));
     return list(ca, args);
 }

@@ -139,7 +139,10 @@ bool when_parse(const char *text, uint64_t now_ns, uint64_t *ns)
     return (read_digits(&at, ns) && *at == 0) || read_date(text, ns);
 }
 
-bool when_duration(const char *text, uint64_t *ns)
+bool when_seconds(const char *text, uint64_t *seconds)
 {
-    return read_duration(text, ns);
+    uint64_t ns;
+    bool fine = read_duration(text, &ns) && ns % SECOND_NS == 0;
+    *seconds = fine ? ns / SECOND_NS : 0;
+    return *seconds > 0;
 }

@@ -10,7 +10,7 @@
  * nanoseconds, as answers give them. False: it is no time, or one before 1970. */
 bool when_parse(const char *text, uint64_t now_ns, uint64_t *ns);
 
-/* A length of time: 90s, 1h30m, 2d. False: it is none. */
-bool when_duration(const char *text, uint64_t *ns);
+/* A length of time, in whole seconds: 90s, 1h30m, 2d. False: it is none, or 0. */
+bool when_seconds(const char *text, uint64_t *seconds);
 
 #endif

@@ -38,7 +38,7 @@ static uint64_t digest(const struct apply_mark *at)
 
 static void remember(struct view *view, uint64_t index, struct span effects, struct effect *effect)
 {
-    if (!effect_next(&effects, effect) || !apply_is_outcome(effect, index))
+    if (!effect_next(&effects, effect) || !overlay_is_outcome(effect, index))
         return;
     struct outcome outcome = overlay_outcome(effect);
     overlay_add(&view->overlay, &outcome);

@@ -60,7 +60,7 @@ static inline enum err run(struct bench *bench, struct span record)
     struct span rest = bytes_span(&bench->effects);
     if (err == ERR_NONE && entry_is_ask(entry.kind)) {
         assert_true(effect_next(&rest, &bench->effect));
-        if (apply_is_outcome(&bench->effect, entry.index)) {
+        if (overlay_is_outcome(&bench->effect, entry.index)) {
             struct outcome outcome = overlay_outcome(&bench->effect);
             overlay_add(&bench->overlay, &outcome);
         }
