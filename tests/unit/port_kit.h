@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "tests/unit/test.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -98,7 +99,7 @@ static inline void party_open(struct party *party, bool secure)
     uint32_t place = 0;
     party->rules.accepts = &party->accepts;
     party->rules.calls = &party->calls;
-    if (secure && party->keys.public_key[0] == 0)
+    if (secure && sodium_is_zero(party->keys.public_key, sizeof party->keys.public_key))
         make_keys(&party->keys);
     CHECK(port_open(&party->port, &party->rules, secure ? &party->keys : NULL, &party->loop,
                     party) == ERR_NONE);
