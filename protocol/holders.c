@@ -1,5 +1,6 @@
 #include "protocol/holders.h"
 
+#include "protocol/namerows.h"
 #include "protocol/wire.h"
 
 enum { ROW_SIZE = HOLDER_NAME_MAX + 16 };
@@ -86,55 +87,36 @@ static enum err read_wish(struct span body, struct wish *wish, const char **deta
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
-/* True if it is there; else `slot` is where it belongs. */
-static bool find(const struct holders *holders, const char name[HOLDER_NAME_MAX], uint64_t *slot)
+static struct namerows table_of(struct holders *holders)
 {
-    for (*slot = 0; *slot < holders->count; ++*slot) {
-        int order = memcmp(holders->at[*slot].name, name, HOLDER_NAME_MAX);
-        if (order >= 0)
-            return order == 0;
-    }
-    return false;
-}
-
-static void remove_at(struct holders *holders, uint64_t slot)
-{
-    struct holder *at = &holders->at[slot];
-    holders->count--;
-    memmove(at, at + 1, (holders->count - slot) * sizeof *at);
-    holders->at[holders->count] = (struct holder){0};
-}
-
-static void insert_at(struct holders *holders, uint64_t slot)
-{
-    struct holder *at = &holders->at[slot];
-    memmove(at + 1, at, (holders->count - slot) * sizeof *at);
-    holders->count++;
+    return (struct namerows){holders->at, &holders->count, sizeof *holders->at, HOLDER_NAME_MAX};
 }
 
 static void drop_ended(struct holders *holders, uint64_t ts)
 {
+    const struct namerows table = table_of(holders);
     for (uint64_t slot = holders->count; slot-- > 0;)
         if (holders->at[slot].until <= ts)
-            remove_at(holders, slot);
+            namerows_remove(&table, slot);
 }
 
 static enum err set(struct holders *holders, const struct wish *wish, const struct holders_log *log)
 {
+    const struct namerows table = table_of(holders);
     uint64_t slot;
     if (wish->holder.from < log->first_id)
         return ERR_TRUNCATED;
     if (wish->holder.from > log->last_id + 1)
         return ERR_AHEAD;
-    bool known = find(holders, wish->holder.name, &slot);
+    bool known = namerows_find(&table, wish->holder.name, &slot);
     if (!known && holders->count == HOLDERS_MAX) {
         drop_ended(holders, log->ts);
-        (void)find(holders, wish->holder.name, &slot);
+        (void)namerows_find(&table, wish->holder.name, &slot);
     }
     if (!known && holders->count == HOLDERS_MAX)
         return ERR_LIMIT;
     if (!known)
-        insert_at(holders, slot);
+        namerows_insert(&table, slot);
     holders->at[slot] = wish->holder;
     holders->at[slot].until = log->ts + wish->for_s * NS_PER_S;
     return ERR_NONE;
@@ -151,11 +133,12 @@ enum err holders_change(struct holders *holders, struct span body, const struct 
     const char *detail;
     uint64_t slot;
     TRY(read_wish(body, &wish, &detail));
+    const struct namerows table = table_of(holders);
     if (wish.for_s > 0)
         return set(holders, &wish, log);
-    if (!find(holders, wish.holder.name, &slot))
+    if (!namerows_find(&table, wish.holder.name, &slot))
         return ERR_NOT_FOUND;
-    remove_at(holders, slot);
+    namerows_remove(&table, slot);
     return ERR_NONE;
 }
 
@@ -196,9 +179,10 @@ uint64_t holders_floor(const struct holders *holders, uint64_t ts)
 
 void holders_cut(struct holders *holders, uint64_t first_id)
 {
+    const struct namerows table = table_of(holders);
     for (uint64_t slot = holders->count; slot-- > 0;)
         if (holders->at[slot].from < first_id)
-            remove_at(holders, slot);
+            namerows_remove(&table, slot);
 }
 
 /* ---- bytes ---------------------------------------------------------------------------------- */

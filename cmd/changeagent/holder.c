@@ -1,10 +1,10 @@
 /* holder.c - the verb holder: who needs changes that are not to be cut. */
+#include "cmd/changeagent/actions.h"
 #include "cmd/changeagent/print.h"
 #include "cmd/changeagent/verbs.h"
 #include "cmd/changeagent/when.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static int usage(const char *what)
 {
@@ -43,34 +43,8 @@ static int let_go(struct ca *ca, const struct args *args)
     return list(ca, args);
 }
 
-static int (*find(const char *word, uint32_t *words))(struct ca *ca, const struct args *args)
-{
-    static const struct {
-        const char *word;
-        uint32_t words;
-        int (*run)(struct ca *ca, const struct args *args);
-    } actions[] = {{"list", 1, list}, {"set", 2, set}, {"remove", 2, let_go}};
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
-        if (strcmp(word, actions[i].word) == 0) {
-            *words = actions[i].words;
-            return actions[i].run;
-        }
-    return NULL;
-}
-
 int verb_holder(const struct args *args)
 {
-    struct ca *ca;
-    uint32_t words = 0;
-    int (*run)(struct ca *, const struct args *) =
-        args->word_count > 0 ? find(args->words[0], &words) : NULL;
-    if (run == NULL)
-        return usage("what is to be done?");
-    if (args->word_count != words)
-        return usage(args->word_count < words ? "a name is missing" : "too many words");
-    if (args_open(args, NULL, &ca) != CA_OK)
-        return EXIT_USAGE;
-    int exit = run(ca, args);
-    ca_close(ca);
-    return print_flush() ? exit : EXIT_SYSTEM;
+    static const struct actions actions = {list, set, let_go, usage};
+    return actions_run(&actions, args);
 }
