@@ -3,22 +3,35 @@
 
 enum { PAUSE_MS = 20, PAUSE_MAX_MS = 500 };
 
-static uint64_t bit_of(uint32_t send)
+static uint64_t bit_of(const struct attempt *attempt, uint32_t send)
 {
-    return send >= 1 && send <= ATTEMPT_TRACKED_MAX ? (uint64_t)1 << (send - 1) : 0;
+    bool tracked = send > attempt->settled && send - attempt->settled <= ATTEMPT_TRACKED_MAX;
+    return tracked ? (uint64_t)1 << (send - attempt->settled - 1) : 0;
+}
+
+/* The sends that are not settled, as bits. */
+static uint64_t sent_bits(const struct attempt *attempt)
+{
+    uint32_t sent = attempt->count - attempt->settled;
+    return sent >= ATTEMPT_TRACKED_MAX ? ~(uint64_t)0 : ((uint64_t)1 << sent) - 1;
+}
+
+static void note_refused(struct attempt *attempt, uint32_t send)
+{
+    attempt->refused |= bit_of(attempt, send);
+    if (attempt->count - attempt->settled <= ATTEMPT_TRACKED_MAX &&
+        attempt->refused == sent_bits(attempt)) {
+        attempt->settled = attempt->count;
+        attempt->refused = 0;
+    }
 }
 
 bool attempt_is_open(const struct attempt *attempt)
 {
     if (!attempt->is_write)
         return false;
-    if (attempt->lasting || attempt->count > ATTEMPT_TRACKED_MAX)
-        return true;
-    if (attempt->count == 0)
-        return false;
-    uint64_t sent =
-        attempt->count == ATTEMPT_TRACKED_MAX ? ~(uint64_t)0 : ((uint64_t)1 << attempt->count) - 1;
-    return (attempt->refused & sent) != sent;
+    return attempt->lasting || attempt->count - attempt->settled > ATTEMPT_TRACKED_MAX ||
+           attempt->refused != sent_bits(attempt);
 }
 
 static void fail(struct attempt *attempt, enum err error, enum err_outcome outcome)
@@ -96,7 +109,7 @@ void attempt_refused(struct attempt *attempt, uint32_t send, const struct attemp
     if (refusal->outcome == ERR_OUTCOME_OPEN)
         attempt->lasting = true;
     else
-        attempt->refused |= bit_of(send);
+        note_refused(attempt, send);
     attempt->error = refusal->error;
     attempt->known = true;
     if (!refusal->retryable) {

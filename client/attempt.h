@@ -25,7 +25,8 @@ struct attempt {
     bool is_write, other_node; /* the next send should go to another node */
     uint32_t count;            /* sends so far; the next one is count + 1 */
     uint64_t started_ms, deadline_ms, due_ms;
-    uint64_t refused;         /* bit per send: answered, and not done by that send */
+    uint32_t settled;         /* all sends up to this one were refused, and did nothing */
+    uint64_t refused;         /* bit per send behind it: answered, and not done by that send */
     bool lasting;             /* some answer was "open": no later refusal settles it */
     enum err error;           /* of the last refusal */
     bool known;               /* error holds what a server said */

@@ -178,15 +178,38 @@ static void a_lost_connection_is_not_an_answer(void **state)
     CHECK(attempt_is_open(&attempt));
 }
 
+/* One that was never answered, and more behind it than are tracked. */
 static void more_sends_than_are_tracked_stay_open(void **state)
 {
     struct attempt attempt = a_write();
-    for (uint32_t send = 1; send <= ATTEMPT_TRACKED_MAX + 1; send++) {
-        attempt_sent(&attempt, 1000, 1500);
-        attempt_refused(&attempt, send, &no_leader, 1000, 0);
-        attempt_tick(&attempt, 2000);
-        CHECK(attempt_is_open(&attempt) == (send > ATTEMPT_TRACKED_MAX));
+    attempt_sent(&attempt, 1000, 1500);
+    attempt_tick(&attempt, 2500);
+    for (uint32_t send = 2; send <= 3 * ATTEMPT_TRACKED_MAX; send++) {
+        attempt_sent(&attempt, 2500, 1500);
+        attempt_refused(&attempt, send, &no_leader, 2500, 0);
+        attempt_tick(&attempt, 3000);
+        CHECK(attempt_is_open(&attempt));
     }
+    attempt_refused(&attempt, 1, &no_leader, 3000, 0); /* too late to be told apart */
+    CHECK(attempt_is_open(&attempt));
+}
+
+/* However often: a server may say for half a minute that nothing comes in. */
+static void what_every_server_refused_is_not_open(void **state)
+{
+    struct attempt attempt = a_write();
+    for (uint32_t send = 1; send <= 3 * ATTEMPT_TRACKED_MAX; send++) {
+        attempt_sent(&attempt, 1000, 1500);
+        CHECK(attempt_is_open(&attempt));
+        attempt_refused(&attempt, send, &no_leader, 1000, 0);
+        CHECK(!attempt_is_open(&attempt));
+        attempt_tick(&attempt, 2000);
+    }
+    attempt_sent(&attempt, 2000, 1500); /* this one nobody answers; what was settled stays so */
+    attempt_refused(&attempt, 1, &no_leader, 2000, 0);
+    CHECK(attempt_is_open(&attempt));
+    attempt_refused(&attempt, attempt.count, &no_leader, 2000, 0);
+    CHECK(!attempt_is_open(&attempt));
 }
 
 int main(void)
@@ -207,6 +230,7 @@ int main(void)
         cmocka_unit_test(cancelling_does_not_undo_a_send),
         cmocka_unit_test(a_lost_connection_is_not_an_answer),
         cmocka_unit_test(more_sends_than_are_tracked_stay_open),
+        cmocka_unit_test(what_every_server_refused_is_not_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
