@@ -146,6 +146,16 @@ void answer_holders(const struct standing *standing, struct answer_texts *texts,
     out->holders_are.born = standing->ts;
 }
 
+void answer_rules(const struct standing *standing, struct answer_texts *texts, struct message *out)
+{
+    *out = (struct message){.type = MESSAGE_RULES_ARE};
+    bytes_clear(&texts->bytes);
+    rules_encode(&standing->rules, &texts->bytes);
+    out->rules_are.rules = bytes_span(&texts->bytes);
+    out->rules_are.first_id = standing->first_id;
+    out->rules_are.born = standing->ts;
+}
+
 void answer_head(const struct standing *standing, struct answer_texts *texts, struct message *out)
 {
     *out = (struct message){.type = MESSAGE_HEAD_IS};

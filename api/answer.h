@@ -26,6 +26,7 @@ void answer_settings(const struct standing *standing, struct answer_texts *texts
                      struct message *out);
 void answer_holders(const struct standing *standing, struct answer_texts *texts,
                     struct message *out);
+void answer_rules(const struct standing *standing, struct answer_texts *texts, struct message *out);
 void answer_head(const struct standing *standing, struct answer_texts *texts, struct message *out);
 void answer_status(const struct standing *standing, const char *name, struct answer_texts *texts,
                    struct message *out);

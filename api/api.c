@@ -67,7 +67,7 @@ static ask_handler *const asks[] = {
     [MESSAGE_SETTINGS] = reads_settings, [MESSAGE_NODE] = operate_node,
     [MESSAGE_MEMBERS] = members_ask,     [MESSAGE_BACKUP] = backup_ask,
     [MESSAGE_SCAN] = reads_scan,         [MESSAGE_ESTIMATE] = estimate_ask,
-    [MESSAGE_HOLDERS] = reads_holders,
+    [MESSAGE_HOLDERS] = reads_holders,   [MESSAGE_RULES] = reads_rules,
 };
 
 static void on_ask(void *owner, const struct door_route *route, const struct message *message)

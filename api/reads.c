@@ -129,6 +129,11 @@ void reads_holders(struct api *api, const struct door_route *route, const struct
     answer_from_here(api, route, message->request, answer_holders);
 }
 
+void reads_rules(struct api *api, const struct door_route *route, const struct message *message)
+{
+    answer_from_here(api, route, message->request, answer_rules);
+}
+
 /* ---- pages ------------------------------------------------------------------------------------
  */
 

@@ -13,10 +13,14 @@ static struct refusal check_body(const struct standing *standing, const struct m
     const struct change_limits limits = settings_limits(&standing->settings);
     struct settings settings = standing->settings;
     *count = 0;
-    if (put->import + put->settings + put->holder > 1)
-        return REFUSED(ERR_BAD_REQUEST, "import, settings, holder: one of them");
+    if (put->import + put->settings + put->holder + put->rule > 1)
+        return REFUSED(ERR_BAD_REQUEST, "import, settings, holder, rule: one of them");
     if (put->holder) {
         enum err wrong = holders_check(put->body, &detail);
+        return REFUSED(wrong, detail);
+    }
+    if (put->rule) {
+        enum err wrong = rules_check(put->body, &detail);
         return REFUSED(wrong, detail);
     }
     if (put->settings) {
@@ -51,6 +55,7 @@ struct refusal request_put(const struct standing *standing, const struct message
     *entry = (struct entry){
         .kind = put->settings ? ENTRY_SETTINGS
                 : put->holder ? ENTRY_HOLDER
+                : put->rule   ? ENTRY_RULE
                 : put->import ? ENTRY_IMPORT
                               : ENTRY_DATA,
         .change_count = count,

@@ -9,6 +9,7 @@
 #include "protocol/filter.h"
 #include "protocol/holders.h"
 #include "protocol/message.h"
+#include "protocol/rules.h"
 #include "protocol/settings.h"
 
 enum {
@@ -39,6 +40,7 @@ struct standing {
     uint8_t hash[HASH_SIZE]; /* change hash at last_id */
     struct settings settings;
     struct holders holders;
+    struct rules rules;
 };
 
 #define REQUEST_REMOVED "this node was removed from the cluster; ask another one"

@@ -166,6 +166,7 @@ enum err reads_keys(void *owner, uint32_t neighbour, const struct message *messa
 void reads_head(struct api *api, const struct door_route *route, const struct message *message);
 void reads_settings(struct api *api, const struct door_route *route, const struct message *message);
 void reads_holders(struct api *api, const struct door_route *route, const struct message *message);
+void reads_rules(struct api *api, const struct door_route *route, const struct message *message);
 void reads_page(struct api *api, const struct message *message);
 void reads_effect(struct api *api, const struct effect *effect);
 /* The head moved, or time passed: wakes and ends what waits. */

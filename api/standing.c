@@ -79,6 +79,13 @@ static void know_log(struct standing *standing, struct span cluster, uint64_t hi
         standing->parent_text[0] = '\0';
 }
 
+static enum err know_lists(struct api *api, struct span holders, struct span rules)
+{
+    TRY(holders_load(holders, &api->standing.holders));
+    TRY(rules_load(rules, &api->standing.rules));
+    return ERR_NONE;
+}
+
 enum err standing_on_watching(void *owner, uint32_t neighbour, const struct message *message)
 {
     struct api *api = owner;
@@ -91,7 +98,7 @@ enum err standing_on_watching(void *owner, uint32_t neighbour, const struct mess
     standing->last_id = is->last_id;
     standing->outcome_floor = is->outcome_floor;
     TRY(settings_load(is->settings, &standing->settings));
-    TRY(holders_load(is->holders, &standing->holders));
+    TRY(know_lists(api, is->holders, is->rules));
     if (is->hash.size == HASH_SIZE)
         memcpy(standing->hash, is->hash.data, HASH_SIZE);
     standing->storage_up = true;
@@ -135,8 +142,8 @@ enum err standing_on_feed(void *owner, uint32_t neighbour, const struct message 
     api->standing.outcome_floor = message->feed.outcome_floor;
     api->standing.first_id = message->feed.first_id;
     TRY(settings_load(message->feed.settings, &api->standing.settings));
-    if (message->feed.holders_changed)
-        TRY(holders_load(message->feed.holders, &api->standing.holders));
+    if (message->feed.lists_changed)
+        TRY(know_lists(api, message->feed.holders, message->feed.rules));
     know_log(&api->standing, message->feed.cluster, message->feed.history, message->feed.parent,
              message->feed.fork_id);
     standing_judge(api);

@@ -173,7 +173,7 @@ static bool concerns(const struct session_waiter *waiter, const struct effect *e
     return effect->err != ERR_TXID_REUSED || effect->body_hash == waiter->body_hash;
 }
 
-/* Settings and holders bring no change: the head of this node says where they stand. */
+/* Settings, holders and rules bring no change: the head of this node says where they stand. */
 static void answer_settled(struct api *api, const struct session_waiter *waiter,
                            const struct effect *effect)
 {
@@ -186,8 +186,10 @@ static void answer_settled(struct api *api, const struct session_waiter *waiter,
 
 static const char *advice(const struct session_write *write, enum err err)
 {
-    bool holder = entry_kind_of(bytes_span(&write->record)) == ENTRY_HOLDER;
-    return holder ? holders_advice(err) : NULL;
+    enum entry_kind kind = entry_kind_of(bytes_span(&write->record));
+    return kind == ENTRY_HOLDER ? holders_advice(err)
+           : kind == ENTRY_RULE ? rules_advice(err)
+                                : NULL;
 }
 
 static void answer_waiter(struct api *api, const struct session_write *write,

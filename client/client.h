@@ -120,6 +120,18 @@ void exchange_put_in_line(struct ca *ca, struct ask *ask);
 void exchange_finish(struct ca *ca, struct ask *ask, const struct message *answer);
 bool exchange_say_hello(struct ca *ca, uint32_t slot);
 
+/* ---- put.c: writes that wait ---------------------------------------------------------------- */
+
+/* Gives an ask with a name, whose body is to be put into `own`. */
+enum ca_code put_open(struct ca *ca, const struct ca_write *write, struct ask **gives);
+
+/* The body is in place: checks it, or closes the ask. */
+enum ca_code put_seal(struct ca *ca, struct ask *ask);
+
+/* Works until the put is over. `code`: of its opening. */
+enum ca_code put_finish(struct ca *ca, struct ask *ask, enum ca_code code,
+                        struct ca_result *result);
+
 /* ---- stream.c: followers ------------------------------------------------------------------ */
 
 /* Reads the signals of their sockets; returns how many followers have something to deliver. */

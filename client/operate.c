@@ -1,4 +1,4 @@
-/* operate.c - what an operator asks of a node: transfer, drain, backup, holders. */
+/* operate.c - what an operator asks of a node: transfer, drain, backup. */
 #include "client/client.h"
 
 #include "protocol/wire.h"
@@ -90,49 +90,4 @@ void ca_slice_close(struct ca_slice *slice)
 {
     free(slice->data);
     *slice = (struct ca_slice){0};
-}
-
-/* ---- holders ------------------------------------------------------------------------------ */
-
-static bool take_holder(struct span *rest, struct ca_holder *holder)
-{
-    struct wire_value map, key, value;
-    *holder = (struct ca_holder){0};
-    if (!wire_next(rest, &map) || map.kind != WIRE_MAP)
-        return false;
-    for (uint64_t i = 0; i < map.number; i++) {
-        struct span whole;
-        if (!wire_next(rest, &key) || !wire_take(rest, &whole) || !wire_next(&whole, &value))
-            return false;
-        if (span_is(key.bytes, "name") && value.kind == WIRE_TEXT)
-            client_copy_text(holder->name, sizeof holder->name, value.bytes);
-        else if (span_is(key.bytes, "from") && value.kind == WIRE_U64)
-            holder->from = value.number;
-        else if (span_is(key.bytes, "until") && value.kind == WIRE_U64)
-            holder->until = value.number;
-    }
-    return true;
-}
-
-static enum err take_holders(void *into, const struct message *answer)
-{
-    struct ca_holders *holders = into;
-    struct span rest = answer->holders_are.holders;
-    struct wire_value array;
-    *holders = (struct ca_holders){.first_id = answer->holders_are.first_id};
-    if (!wire_next(&rest, &array) || array.kind != WIRE_ARRAY)
-        return ERR_BAD_MESSAGE;
-    for (uint64_t i = 0; i < array.number && holders->count < CA_HOLDERS_MAX; i++)
-        if (!take_holder(&rest, &holders->at[holders->count++]))
-            return ERR_BAD_MESSAGE;
-    return ERR_NONE;
-}
-
-enum ca_code ca_holders(struct ca *ca, struct ca_holders *holders)
-{
-    *holders = (struct ca_holders){0};
-    struct ask *ask = client_ask_open(ca, MESSAGE_HOLDERS);
-    if (ask == NULL)
-        return client_no_memory(ca);
-    return client_wait_for(ca, ask, take_holders, holders);
 }

@@ -1,5 +1,5 @@
-/* operate.h - the client library for who operates a cluster: settings, holders, leadership,
- * members, backup. By the same handle as changes (changeagent.h). */
+/* operate.h - the client library for who operates a cluster: settings, holders, rules of tags,
+ * leadership, members, backup. By the same handle as changes (changeagent.h). */
 #ifndef CHANGEAGENT_OPERATE_H
 #define CHANGEAGENT_OPERATE_H
 
@@ -56,6 +56,37 @@ enum ca_code ca_holder_set(struct ca *ca, const char *name, uint64_t from, uint6
 
 /* CA_NOT_FOUND: no holder has this name. */
 enum ca_code ca_holder_remove(struct ca *ca, const char *name, struct ca_result *result);
+
+/* ---- rules of tags ------------------------------------------------------------------------ */
+
+enum { CA_RULES_MAX = 64 };
+
+#define CA_UNCHANGED UINT64_MAX /* ca_rule_set: what the rule says of it stays */
+
+/* 0: it does not say. */
+struct ca_rule {
+    char tag[72];       /* a tag, or PATH/ and a star: all tags below */
+    uint64_t keep_s;    /* seconds of log time that its changes are kept at least */
+    uint64_t changes_s; /* of its changes, and of their bytes, each node takes so many a second */
+    uint64_t bytes_s;
+};
+
+struct ca_rules {
+    struct ca_rule at[CA_RULES_MAX];
+    uint32_t count;
+    uint64_t first_id; /* of the first change kept */
+};
+
+/* What holds for the changes of single tags, as one node has applied it. */
+enum ca_code ca_rules(struct ca *ca, struct ca_rules *rules);
+
+/* Sets what a rule says, but for what is CA_UNCHANGED; one that says nothing any more goes. A write
+ * like ca_put, whose result bears id 0. CA_REFUSED: E_LIMIT too many rules, or too large a value.
+ */
+enum ca_code ca_rule_set(struct ca *ca, const struct ca_rule *rule, struct ca_result *result);
+
+/* CA_NOT_FOUND: no rule is about this tag. */
+enum ca_code ca_rule_remove(struct ca *ca, const char *tag, struct ca_result *result);
 
 /* ---- operating -------------------------------------------------------------------------- */
 

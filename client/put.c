@@ -3,7 +3,6 @@
 
 #include "common/clock.h"
 #include "protocol/change.h"
-#include "protocol/holders.h"
 #include "protocol/wire.h"
 
 #include <stdlib.h>
@@ -64,8 +63,7 @@ static enum ca_code check_body(struct ca *ca, struct span body, enum change_form
     return err == ERR_NONE ? CA_OK : client_fail(ca, CA_USAGE, err, detail);
 }
 
-/* Gives an ask that holds the body and a name. */
-static enum ca_code open_put(struct ca *ca, const struct ca_write *write, struct ask **gives)
+enum ca_code put_open(struct ca *ca, const struct ca_write *write, struct ask **gives)
 {
     struct ask *ask = client_ask_open(ca, MESSAGE_PUT);
     *gives = ask;
@@ -82,8 +80,7 @@ static enum ca_code open_put(struct ca *ca, const struct ca_write *write, struct
     return CA_OK;
 }
 
-/* The body is in place: checks it, or closes the ask. */
-static enum ca_code seal_put(struct ca *ca, struct ask *ask)
+enum ca_code put_seal(struct ca *ca, struct ask *ask)
 {
     struct message_put *put = &ask->message.put;
     enum change_form form = put->import ? CHANGE_IMPORT : CHANGE_PUT;
@@ -91,7 +88,7 @@ static enum ca_code seal_put(struct ca *ca, struct ask *ask)
     enum ca_code code = CA_OK;
     if (ask->own.failed)
         code = client_no_memory(ca);
-    else if (!put->settings && !put->holder) /* the server knows its own rules best */
+    else if (!put->settings && !put->holder && !put->rule) /* the server knows its own rules best */
         code = check_body(ca, put->body, form);
     if (code != CA_OK)
         client_ask_close(ca, ask);
@@ -101,7 +98,7 @@ static enum ca_code seal_put(struct ca *ca, struct ask *ask)
 static enum ca_code open_changes(struct ca *ca, const struct ca_write *write,
                                  const struct ca_change *changes, size_t count, struct ask **gives)
 {
-    enum ca_code code = open_put(ca, write, gives);
+    enum ca_code code = put_open(ca, write, gives);
     if (code != CA_OK)
         return code;
     code = encode_body(ca, changes, count, &(*gives)->own);
@@ -109,7 +106,7 @@ static enum ca_code open_changes(struct ca *ca, const struct ca_write *write,
         client_ask_close(ca, *gives);
         return code;
     }
-    return seal_put(ca, *gives);
+    return put_seal(ca, *gives);
 }
 
 static void take_put(struct ca_result *result, const struct message_put_done *done)
@@ -147,9 +144,7 @@ static void put_wait_over(struct ca *ca, struct ask *ask, const struct message *
     wait->over = true;
 }
 
-/* Works until the put is over. `code`: of its opening. */
-static enum ca_code finish_put(struct ca *ca, struct ask *ask, enum ca_code code,
-                               struct ca_result *result)
+enum ca_code put_finish(struct ca *ca, struct ask *ask, enum ca_code code, struct ca_result *result)
 {
     struct ca_result own;
     struct put_wait wait = {.result = result != NULL ? result : &own};
@@ -169,7 +164,7 @@ enum ca_code ca_put_named(struct ca *ca, const struct ca_write *write,
 {
     struct ask *ask;
     enum ca_code code = open_changes(ca, write, changes, count, &ask);
-    return finish_put(ca, ask, code, result);
+    return put_finish(ca, ask, code, result);
 }
 
 static enum ca_code encode_rows(struct ca *ca, const struct ca_row *rows, size_t count,
@@ -205,61 +200,16 @@ enum ca_code ca_import(struct ca *ca, const struct ca_row *rows, size_t count,
                        struct ca_result *result)
 {
     struct ask *ask;
-    enum ca_code code = open_put(ca, NULL, &ask);
+    enum ca_code code = put_open(ca, NULL, &ask);
     if (code == CA_OK) {
         ask->message.put.import = true;
         code = encode_rows(ca, rows, count, &ask->own);
         if (code != CA_OK)
             client_ask_close(ca, ask);
         else
-            code = seal_put(ca, ask);
+            code = put_seal(ca, ask);
     }
-    return finish_put(ca, ask, code, result);
-}
-
-enum ca_code ca_settings_set(struct ca *ca, const struct ca_setting *settings, size_t count,
-                             struct ca_result *result)
-{
-    struct ask *ask;
-    if (count == 0 || count > CA_SETTINGS_MAX)
-        return client_fail(ca, CA_USAGE, ERR_LIMIT, "1 to 64 settings");
-    enum ca_code code = open_put(ca, NULL, &ask);
-    if (code == CA_OK) {
-        ask->message.put.settings = true;
-        wire_pack_map(&ask->own, (uint32_t)count);
-        for (size_t i = 0; i < count; i++)
-            wire_pack_counter(&ask->own, settings[i].name, settings[i].value);
-        code = seal_put(ca, ask);
-    }
-    return finish_put(ca, ask, code, result);
-}
-
-/* for_s 0: removes. */
-static enum ca_code put_holder(struct ca *ca, const char *name, uint64_t from, uint64_t for_s,
-                               struct ca_result *result)
-{
-    struct ask *ask;
-    enum ca_code code = open_put(ca, NULL, &ask);
-    if (code == CA_OK) {
-        ask->message.put.holder = true;
-        holders_encode_body(client_text(name), from, for_s, &ask->own);
-        code = seal_put(ca, ask);
-    }
-    return finish_put(ca, ask, code, result);
-}
-
-enum ca_code ca_holder_set(struct ca *ca, const char *name, uint64_t from, uint64_t for_s,
-                           struct ca_result *result)
-{
-    if (for_s == 0 || from == 0)
-        return client_fail(ca, CA_USAGE, ERR_BAD_REQUEST,
-                           "a hold needs the id of a change, and at least a second");
-    return put_holder(ca, name, from, for_s, result);
-}
-
-enum ca_code ca_holder_remove(struct ca *ca, const char *name, struct ca_result *result)
-{
-    return put_holder(ca, name, 0, 0, result);
+    return put_finish(ca, ask, code, result);
 }
 
 enum ca_code ca_put(struct ca *ca, const struct ca_change *changes, size_t count,
@@ -318,11 +268,11 @@ enum ca_code ca_put_body(struct ca *ca, const struct ca_write *write, struct ca_
         return CA_AGAIN;
     if (body.size > ca->body_bytes_max)
         return client_fail(ca, CA_USAGE, ERR_LIMIT, "the body is over the limit of hello");
-    enum ca_code code = open_put(ca, write, &ask);
+    enum ca_code code = put_open(ca, write, &ask);
     if (code != CA_OK)
         return code;
     bytes_append(&ask->own, body.data, body.size);
-    code = seal_put(ca, ask);
+    code = put_seal(ca, ask);
     return code == CA_OK ? start_put(ca, ask, token, number) : code;
 }
 

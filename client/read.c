@@ -253,34 +253,6 @@ enum ca_code ca_head(struct ca *ca, struct ca_head *head)
     return client_wait_for(ca, ask, take_head, head);
 }
 
-static enum err take_settings(void *into, const struct message *answer)
-{
-    struct ca_settings *settings = into;
-    struct span rest = answer->settings_are.settings;
-    struct wire_value map, name, value;
-    *settings = (struct ca_settings){.first_id = answer->settings_are.first_id};
-    if (!wire_next(&rest, &map) || map.kind != WIRE_MAP)
-        return ERR_BAD_MESSAGE;
-    for (uint64_t i = 0; i < map.number && settings->count < CA_SETTINGS_MAX; i++) {
-        struct ca_setting *setting = &settings->at[settings->count++];
-        if (!wire_next(&rest, &name) || name.kind != WIRE_TEXT || !wire_next(&rest, &value) ||
-            value.kind != WIRE_U64)
-            return ERR_BAD_MESSAGE;
-        client_copy_text(setting->name, sizeof setting->name, name.bytes);
-        setting->value = value.number;
-    }
-    return ERR_NONE;
-}
-
-enum ca_code ca_settings(struct ca *ca, struct ca_settings *settings)
-{
-    *settings = (struct ca_settings){0};
-    struct ask *ask = client_ask_open(ca, MESSAGE_SETTINGS);
-    if (ask == NULL)
-        return client_no_memory(ca);
-    return client_wait_for(ca, ask, take_settings, settings);
-}
-
 #define COPY_FIELD(status, is, field) \
     client_copy_text((status)->field, sizeof(status)->field, (is)->field)
 

@@ -44,13 +44,14 @@ enum entry_kind {
     ENTRY_IMPORT =
         9, /* a put of changes that keep the id, time and hash they were given elsewhere */
     ENTRY_HOLDER = 10, /* who needs changes from an id on (holders.h) */
+    ENTRY_RULE = 11,   /* what holds for the changes of a tag (rules.h) */
 };
 
 /* Does it come from a client, and end in an outcome of its txid? */
 static inline bool entry_is_ask(enum entry_kind kind)
 {
     return kind == ENTRY_DATA || kind == ENTRY_IMPORT || kind == ENTRY_SETTINGS ||
-           kind == ENTRY_HOLDER;
+           kind == ENTRY_HOLDER || kind == ENTRY_RULE;
 }
 
 /* Does it carry changes of a client? */

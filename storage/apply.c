@@ -144,10 +144,12 @@ static enum err agree(struct apply_mark *at, const struct entry *entry)
         return ERR_UNSUPPORTED;
     if (entry->kind == ENTRY_HOLDER)
         return holders_change(&at->holders, entry->body, &log);
+    if (entry->kind == ENTRY_RULE)
+        return rules_change(&at->rules, entry->body);
     return settings_merge(&at->settings, entry->body, NULL);
 }
 
-/* Settings and holders are asks like a put, and change no id. */
+/* Settings, holders and rules are asks like a put, and change no id. */
 static void apply_settings(struct apply *apply, const struct entry *entry, struct effect *effect,
                            struct bytes *effects)
 {
@@ -210,9 +212,9 @@ static enum err apply_founding(struct apply *apply, const struct entry *entry)
 }
 
 /* A cut was decided somewhere else a while ago: it only ever raises what is cut, cuts nothing that
- * is not there, and is void when settings or holders were changed meanwhile. Who needed what goes,
- * because its time was over or the disk came first, is no holder any more. A body that is none does
- * nothing. */
+ * is not there, and is void when settings, holders or rules were changed meanwhile. Who needed what
+ * goes, because its time was over or the disk came first, is no holder any more. A body that is
+ * none does nothing. */
 static void apply_cut(struct apply *apply, const struct entry *entry)
 {
     struct retention_cut cut;
@@ -273,6 +275,7 @@ enum err apply_entry(struct apply *apply, const struct entry *entry,
     case ENTRY_IMPORT:
     case ENTRY_SETTINGS:
     case ENTRY_HOLDER:
+    case ENTRY_RULE:
         TRY(apply_write(apply, entry, source, effects));
         break;
     case ENTRY_NOOP:

@@ -10,6 +10,7 @@
 #include "protocol/change.h"
 #include "protocol/entry.h"
 #include "protocol/holders.h"
+#include "protocol/rules.h"
 #include "protocol/settings.h"
 #include "storage/outcomes.h"
 #include "storage/overlay.h"
@@ -33,7 +34,8 @@ struct apply_mark {
     uint8_t cut_hash[HASH_SIZE]; /* change hash at first_id - 1 */
     struct settings settings;
     struct holders holders;
-    uint64_t settings_index; /* of the entry that changed settings or holders last; 0: never */
+    struct rules rules;
+    uint64_t settings_index; /* of the entry that changed one of these three last; 0: never */
 };
 
 /* The fingerprint of a txid that comes soon. */

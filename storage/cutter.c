@@ -1,6 +1,7 @@
 #include "storage/cutter.h"
 
 #include "common/log.h"
+#include "storage/age.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -44,74 +45,6 @@ static void gather_parts(struct shelf *shelf, struct retention_facts *facts,
     }
 }
 
-/* ---- time ----------------------------------------------------------------------------------- */
-
-/* Log time of the first record at or behind a log index; the time of arrival, also of an import. */
-static enum err time_at(struct shelf *shelf, uint64_t index, uint64_t *ts)
-{
-    SCOPED(bytes) record = {0};
-    TRY(shelf_read(shelf, index, index, 1, &record));
-    *ts = entry_ts_of(bytes_span(&record));
-    return ERR_NONE;
-}
-
-static enum err time_of(struct shelf *shelf, uint64_t id, uint64_t *ts)
-{
-    struct lookup lookup;
-    uint64_t at;
-    uint32_t ordinal;
-    struct shelf_part *part = shelf_part_of_id(shelf, id);
-    if (part == NULL)
-        return ERR_CORRUPT;
-    TRY(shelf_lookup(shelf, part, &lookup));
-    TRY(lookup_find(&lookup, id, &at, &ordinal));
-    return time_at(shelf, at, ts);
-}
-
-/* The last part that begins at or before `cutoff`: only its index is needed then. */
-static enum err find_part(struct shelf *shelf, uint64_t cutoff, uint32_t *slot)
-{
-    uint32_t low = 0, high = shelf->count;
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-        uint64_t ts = UINT64_MAX;
-        if (shelf->parts[middle]->first <= shelf->applied)
-            TRY(time_at(shelf, shelf->parts[middle]->first, &ts));
-        if (ts <= cutoff)
-            low = middle;
-        else
-            high = middle;
-    }
-    *slot = low;
-    return ERR_NONE;
-}
-
-/* The first kept change that is younger than `cutoff`; behind the last one if none is. */
-static enum err find_young(struct shelf *shelf, uint64_t cutoff, uint64_t *id)
-{
-    uint64_t low, high, ts;
-    uint32_t slot;
-    *id = shelf->first_id;
-    if (shelf->first_id > shelf->last_id)
-        return ERR_NONE;
-    TRY(time_of(shelf, shelf->first_id, &ts));
-    if (ts > cutoff)
-        return ERR_NONE;
-    TRY(find_part(shelf, cutoff, &slot));
-    shelf_ids(shelf, shelf->parts[slot], &low, &high);
-    low = low < shelf->first_id ? shelf->first_id : low;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        TRY(time_of(shelf, middle, &ts));
-        if (ts <= cutoff)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *id = low;
-    return ERR_NONE;
-}
-
 /* ---- the cut -------------------------------------------------------------------------------- */
 
 /* A put is cut as a whole or not at all: the chain of hashes begins anew at a record. */
@@ -148,6 +81,18 @@ static void tell_passed(const struct holders *holders, uint64_t first_id, uint64
     }
 }
 
+/* Ids, not before the first kept one, from which on the rules of age and of tags keep all. */
+static enum err find_young(struct shelf *shelf, struct tagfloor *floors,
+                           const struct apply_mark *at, uint64_t ts, struct retention_facts *facts)
+{
+    uint64_t age_ns = at->settings.min_age_s * NS_PER_S;
+    if (age_ns > 0)
+        TRY(age_first_younger(shelf, ts > age_ns ? ts - age_ns : 0, &facts->young_id));
+    if (age_ns == 0 && at->settings.min_records == 0)
+        return ERR_NONE; /* nothing goes by age or number */
+    return tagfloor_find(floors, shelf, &at->rules, ts, &facts->rule_id);
+}
+
 static enum err decide(struct shelf *shelf, const struct retention_facts *facts,
                        struct retention_cut *cut, struct bytes *body)
 {
@@ -160,7 +105,7 @@ static enum err decide(struct shelf *shelf, const struct retention_facts *facts,
     return ERR_NONE;
 }
 
-enum err cutter_decide(struct shelf *shelf, const struct apply_mark *at,
+enum err cutter_decide(struct shelf *shelf, struct tagfloor *floors, const struct apply_mark *at,
                        const struct message_may_cut *ask, struct bytes *body)
 {
     struct retention_cut cut = {.settings_index = at->settings_index};
@@ -174,9 +119,7 @@ enum err cutter_decide(struct shelf *shelf, const struct apply_mark *at,
         .live_index = ask->live_index,
         .down_index = ask->down_index,
     };
-    uint64_t age_ns = at->settings.min_age_s * NS_PER_S;
-    if (age_ns > 0)
-        TRY(find_young(shelf, ask->ts > age_ns ? ask->ts - age_ns : 0, &facts.young_id));
+    TRY(find_young(shelf, floors, at, ask->ts, &facts));
     struct retention_part *parts = bytes_zeroed(shelf->count + 1, sizeof *parts);
     gather_parts(shelf, &facts, parts);
     facts.parts = parts;
@@ -187,12 +130,12 @@ enum err cutter_decide(struct shelf *shelf, const struct apply_mark *at,
     return err;
 }
 
-void cutter_answer(struct shelf *shelf, const struct apply_mark *at, const struct message *ask,
-                   struct link *link, uint32_t neighbour)
+void cutter_answer(struct shelf *shelf, struct tagfloor *floors, const struct apply_mark *at,
+                   const struct message *ask, struct link *link, uint32_t neighbour)
 {
     struct message answer = {.type = MESSAGE_CUT_AT};
     SCOPED(bytes) body = {0};
-    enum err err = cutter_decide(shelf, at, &ask->may_cut, &body);
+    enum err err = cutter_decide(shelf, floors, at, &ask->may_cut, &body);
     if (err != ERR_NONE)
         log_error("cut_not_decided", kv_err(err));
     answer.cut_at.body = bytes_span(&body);

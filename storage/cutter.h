@@ -8,14 +8,17 @@
 #include "storage/apply.h"
 #include "storage/retention.h"
 #include "storage/shelf.h"
+#include "storage/tagfloor.h"
 
-/* Fills the body of the cut that is due; leaves it empty if none is. ERR_CORRUPT, ERR_IO: the log
+/* Fills the body of the cut that is due; leaves it empty if none is. `floors` is kept by the caller
+ * from ask to ask, zeroed at first. ERR_CORRUPT, ERR_IO: the log
  * cannot be read where the cut would be. */
-MUST_USE enum err cutter_decide(struct shelf *shelf, const struct apply_mark *at,
-                                const struct message_may_cut *ask, struct bytes *body);
+MUST_USE enum err cutter_decide(struct shelf *shelf, struct tagfloor *floors,
+                                const struct apply_mark *at, const struct message_may_cut *ask,
+                                struct bytes *body);
 
 /* Answers MAY_CUT; a log that cannot be read is not cut. */
-void cutter_answer(struct shelf *shelf, const struct apply_mark *at, const struct message *ask,
-                   struct link *link, uint32_t neighbour);
+void cutter_answer(struct shelf *shelf, struct tagfloor *floors, const struct apply_mark *at,
+                   const struct message *ask, struct link *link, uint32_t neighbour);
 
 #endif

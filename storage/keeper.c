@@ -29,6 +29,7 @@ struct keeper {
     struct upkeep upkeep;
     struct courier courier;
     struct reader reader;
+    struct tagfloor floors;
     uint64_t applied_bytes, applied_entries; /* counters */
     uint64_t fetches;
 };
@@ -259,7 +260,8 @@ static enum err on_may_cut(void *owner, uint32_t neighbour, const struct message
     TRY(take_all(keeper));
     if (keeper->late.lost)
         return ERR_NONE;
-    cutter_answer(&keeper->shelf, &keeper->late.flush.at, message, &keeper->link, neighbour);
+    cutter_answer(&keeper->shelf, &keeper->floors, &keeper->late.flush.at, message, &keeper->link,
+                  neighbour);
     return ERR_NONE;
 }
 

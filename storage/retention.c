@@ -12,8 +12,8 @@ static uint64_t higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Both must allow it, and every holder; what is not set has no say, and if neither is, nothing
- * goes. */
+/* Both must allow it, every holder, and the rule of every tag; what is not set has no say, and if
+ * neither of both is, nothing goes. */
 static uint64_t by_rules(const struct retention_facts *facts)
 {
     const struct settings *settings = facts->settings;
@@ -24,6 +24,8 @@ static uint64_t by_rules(const struct retention_facts *facts)
         first = end > settings->min_records ? end - settings->min_records : 1;
     if (settings->min_age_s > 0)
         first = lower(first, facts->young_id);
+    if (facts->rule_id > 0)
+        first = lower(first, facts->rule_id);
     return facts->hold_id > 0 ? lower(first, facts->hold_id) : first;
 }
 
@@ -32,7 +34,7 @@ static bool is_too_large(const struct retention_facts *facts)
     return facts->settings->max_bytes > 0 && facts->bytes > facts->settings->max_bytes;
 }
 
-/* The oldest files go until the rest fits, whoever holds them: a full disk helps no holder. The
+/* The oldest files go until the rest fits, whoever needs them: a full disk helps nobody. The
  * one that is written stays. */
 static uint64_t by_bytes(const struct retention_facts *facts)
 {

@@ -15,8 +15,8 @@
 struct retention_cut {
     uint64_t first_id;       /* changes below are gone for every reader */
     uint64_t keep_index;     /* log entries from here on stay, for servers that lack them */
-    uint64_t settings_index; /* decided by the settings and holders of this entry; void under
-                                others */
+    uint64_t settings_index; /* decided by the settings, holders and rules of this entry; void
+                                under others */
     uint8_t hash[HASH_SIZE]; /* change hash at first_id - 1 */
 };
 
@@ -35,6 +35,7 @@ struct retention_facts {
     const struct settings *settings;
     uint64_t first_id, last_id; /* kept now; the newest change */
     uint64_t hold_id;           /* the first change that a registered holder needs; 0: none */
+    uint64_t rule_id;           /* the first change that the rule of a tag keeps; 0: none */
     uint64_t keep_index;        /* of the last cut */
     uint64_t young_id;          /* first change that is younger than min_age_s; counts if set */
     uint64_t last_index;        /* of the log, as consensus has it */

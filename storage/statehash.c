@@ -32,6 +32,10 @@ static void hash_mark(struct statehash *all, const struct apply_mark *mark)
         uint8_t holders[HOLDERS_SAVED_MAX];
         hash_add_sized(&all->hash, SPAN(holders, holders_save(&mark->holders, holders)));
     }
+    if (mark->rules.count > 0) {
+        uint8_t rules[RULES_SAVED_MAX];
+        hash_add_sized(&all->hash, SPAN(rules, rules_save(&mark->rules, rules)));
+    }
     hash_add(&all->hash, SPAN(mark->hash, sizeof mark->hash));
 }
 

@@ -1,20 +1,30 @@
 #include "storage/statemark.h"
 
 /* Numbers, cluster id, hash, founded; times and indexes; the cut; where this history began, if it
- * is not the first; the holders and before them their size, if there are any; then the settings, of
- * which an older version may have fewer. */
+ * is not the first; the holders, then the rules, and before either its size, if there are any; then
+ * the settings, of which an older version may have fewer. */
 enum {
     MARK_FIXED = 10 * 8 + 16 + 2 * HASH_SIZE + 1,
     MARK_FORK = 2 * 8,
     FOUNDED = 1, /* bits of one byte */
     FORKED = 2,
     HELD = 4,
-    HELD_SIZE = 2,
+    RULED = 8,
+    LIST_SIZE = 2,
 };
 
-_Static_assert(MARK_FIXED + MARK_FORK + HELD_SIZE + HOLDERS_SAVED_MAX + SETTINGS_COUNT * 8 ==
+_Static_assert(MARK_FIXED + MARK_FORK + LIST_SIZE + HOLDERS_SAVED_MAX + LIST_SIZE +
+                       RULES_SAVED_MAX + SETTINGS_COUNT * 8 ==
                    STATEMARK_MAX,
                "all of it fits");
+
+/* The size before a list that lies behind it. Returns how much both take. */
+static size_t put_size(uint8_t *at, size_t size)
+{
+    at[0] = (uint8_t)size;
+    at[1] = (uint8_t)(size >> 8);
+    return LIST_SIZE + size;
+}
 
 size_t statemark_encode(const struct apply_mark *mark, uint8_t content[STATEMARK_MAX])
 {
@@ -26,7 +36,7 @@ size_t statemark_encode(const struct apply_mark *mark, uint8_t content[STATEMARK
     memcpy(content + 64, mark->hash, HASH_SIZE);
     content[64 + HASH_SIZE] =
         (uint8_t)((mark->founded ? FOUNDED : 0) | (mark->parent ? FORKED : 0) |
-                  (mark->holders.count ? HELD : 0));
+                  (mark->holders.count ? HELD : 0) | (mark->rules.count ? RULED : 0));
     save_u64(content + 65 + HASH_SIZE, mark->change_ts);
     save_u64(content + 73 + HASH_SIZE, mark->settings_index);
     save_u64(content + 81 + HASH_SIZE, mark->first_id);
@@ -37,26 +47,37 @@ size_t statemark_encode(const struct apply_mark *mark, uint8_t content[STATEMARK
         save_u64(content + size + 8, mark->fork_id);
         size += MARK_FORK;
     }
-    if (mark->holders.count > 0) {
-        size_t held = holders_save(&mark->holders, content + size + HELD_SIZE);
-        content[size] = (uint8_t)held;
-        content[size + 1] = (uint8_t)(held >> 8);
-        size += HELD_SIZE + held;
-    }
+    if (mark->holders.count > 0)
+        size += put_size(content + size, holders_save(&mark->holders, content + size + LIST_SIZE));
+    if (mark->rules.count > 0)
+        size += put_size(content + size, rules_save(&mark->rules, content + size + LIST_SIZE));
     settings_save(&mark->settings, content + size);
     return size + SETTINGS_COUNT * 8;
 }
 
-/* Takes the holders off the front of `rest`. */
-static enum err take_holders(struct span *rest, struct holders *holders)
+/* Takes a list off the front of `rest`. False: it is not whole. */
+static bool take_list(struct span *rest, struct span *list)
 {
-    if (rest->size < HELD_SIZE)
+    if (rest->size < LIST_SIZE)
+        return false;
+    size_t size = (size_t)rest->data[0] | (size_t)rest->data[1] << 8;
+    if (rest->size < LIST_SIZE + size)
+        return false;
+    *list = SPAN(rest->data + LIST_SIZE, size);
+    *rest = SPAN(rest->data + LIST_SIZE + size, rest->size - LIST_SIZE - size);
+    return true;
+}
+
+static enum err take_lists(struct span *rest, uint8_t bits, struct apply_mark *mark)
+{
+    struct span list;
+    mark->holders = (struct holders){0};
+    mark->rules = (struct rules){0};
+    if ((bits & HELD) &&
+        (!take_list(rest, &list) || holders_load(list, &mark->holders) != ERR_NONE))
         return ERR_CORRUPT;
-    size_t held = (size_t)rest->data[0] | (size_t)rest->data[1] << 8;
-    if (rest->size < HELD_SIZE + held ||
-        holders_load(SPAN(rest->data + HELD_SIZE, held), holders) != ERR_NONE)
+    if ((bits & RULED) && (!take_list(rest, &list) || rules_load(list, &mark->rules) != ERR_NONE))
         return ERR_CORRUPT;
-    *rest = SPAN(rest->data + HELD_SIZE + held, rest->size - HELD_SIZE - held);
     return ERR_NONE;
 }
 
@@ -87,10 +108,8 @@ enum err statemark_decode(struct span whole, struct apply_mark *mark)
     mark->first_id = load_u64(content + 81 + HASH_SIZE);
     mark->keep_index = load_u64(content + 89 + HASH_SIZE);
     memcpy(mark->cut_hash, content + 97 + HASH_SIZE, HASH_SIZE);
-    mark->holders = (struct holders){0};
     struct span settings = SPAN(content + fixed, whole.size - fixed);
-    if (bits & HELD)
-        TRY(take_holders(&settings, &mark->holders));
+    TRY(take_lists(&settings, bits, mark));
     if (settings_load(settings, &mark->settings) != ERR_NONE)
         return ERR_CORRUPT;
     return mark->settings.feature_level > SETTINGS_FEATURE_LEVEL ? ERR_VERSION : ERR_NONE;

@@ -5,7 +5,8 @@
 #include "storage/apply.h"
 
 enum {
-    STATEMARK_MAX = 12 * 8 + 16 + 2 * HASH_SIZE + 1 + 2 + HOLDERS_SAVED_MAX + SETTINGS_COUNT * 8
+    STATEMARK_MAX = 12 * 8 + 16 + 2 * HASH_SIZE + 1 + 2 + HOLDERS_SAVED_MAX + 2 + RULES_SAVED_MAX +
+                    SETTINGS_COUNT * 8
 };
 
 /* Returns how many bytes it takes. */

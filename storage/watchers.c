@@ -13,7 +13,7 @@ static struct span cluster_of(const struct apply_mark *at)
 static void welcome(struct watchers *watchers, uint32_t neighbour, const struct apply_mark *at)
 {
     struct message message = {.type = MESSAGE_WATCHING};
-    uint8_t settings[SETTINGS_COUNT * 8], holders[HOLDERS_SAVED_MAX];
+    uint8_t settings[SETTINGS_COUNT * 8], holders[HOLDERS_SAVED_MAX], rules[RULES_SAVED_MAX];
     settings_save(&at->settings, settings);
     message.watching = (struct message_watching){
         .cluster = cluster_of(at),
@@ -28,6 +28,7 @@ static void welcome(struct watchers *watchers, uint32_t neighbour, const struct 
         .outcome_floor = at->floor,
         .settings = SPAN(settings, sizeof settings),
         .holders = SPAN(holders, holders_save(&at->holders, holders)),
+        .rules = SPAN(rules, rules_save(&at->rules, rules)),
     };
     enum err err = link_send(watchers->link, neighbour, &message);
     if (err == ERR_NONE)
@@ -36,11 +37,12 @@ static void welcome(struct watchers *watchers, uint32_t neighbour, const struct 
         watchers->waiting |= 1u << neighbour;
 }
 
-/* Who is welcomed is told the holders; others may not have been, so they stay news. */
+/* Who is welcomed is told holders and rules; others may not have been, so they stay news. */
 static void stand(struct watchers *watchers, const struct apply_mark *at)
 {
-    if (memcmp(&watchers->at.holders, &at->holders, sizeof at->holders) != 0)
-        watchers->holders_news = true;
+    if (memcmp(&watchers->at.holders, &at->holders, sizeof at->holders) != 0 ||
+        memcmp(&watchers->at.rules, &at->rules, sizeof at->rules) != 0)
+        watchers->lists_news = true;
     watchers->at = *at;
 }
 
@@ -121,14 +123,16 @@ void watchers_welcome(struct watchers *watchers, const struct apply_mark *at)
 }
 
 /* They change seldom: told where they did. */
-static void tell_holders(struct watchers *watchers)
+static void tell_lists(struct watchers *watchers)
 {
     struct message_feed *feed = &watchers->feed.feed;
-    feed->holders_changed = watchers->holders_news;
-    if (watchers->holders_news)
+    feed->lists_changed = watchers->lists_news;
+    if (watchers->lists_news) {
         feed->holders =
             SPAN(watchers->holders, holders_save(&watchers->sent.holders, watchers->holders));
-    watchers->holders_news = false;
+        feed->rules = SPAN(watchers->rules, rules_save(&watchers->sent.rules, watchers->rules));
+    }
+    watchers->lists_news = false;
 }
 
 /* Takes the effects; `whole` is said of a feed that begins here. */
@@ -155,7 +159,7 @@ static void make_feed(struct watchers *watchers, struct blob *effects, bool whol
         .settings = SPAN(watchers->settings, sizeof watchers->settings),
         .whole = whole,
     };
-    tell_holders(watchers);
+    tell_lists(watchers);
     watchers->owed = watchers->all;
 }
 

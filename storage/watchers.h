@@ -23,12 +23,13 @@ struct watchers {
     uint8_t level;         /* the highest of those that follow */
     bool news;             /* `at` is not in a FEED yet */
     uint64_t news_ms;      /* since when */
-    bool holders_news;     /* they are not in a FEED yet */
+    bool lists_news;       /* holders or rules are not in a FEED yet */
     struct bytes gathered; /* thin effects up to `at` */
     struct blob *effects;
     uint8_t settings[SETTINGS_COUNT * 8]; /* lent by `feed` */
     uint8_t holders[HOLDERS_SAVED_MAX];   /* as well */
-    struct message feed;                  /* the last one; lends from `effects` and from `sent` */
+    uint8_t rules[RULES_SAVED_MAX];
+    struct message feed; /* the last one; lends from `effects` and from `sent` */
     struct apply_mark at, sent;
 };
 

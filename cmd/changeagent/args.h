@@ -34,12 +34,12 @@ struct args {
     const char *output_name, *key, *ctype, *file, *cursor, *before, *pids, *data, *config;
     const char *server_key, *public_key, *secret_key;
     const char *prefix, *after, *format;
-    const char *since_time, *until_time, *at_time, *for_time, *hold;
-    uint64_t until, last, bytes, from, max_lag_ms;
+    const char *since_time, *until_time, *at_time, *for_time, *hold, *keep;
+    uint64_t until, last, bytes, from, max_lag_ms, changes_s, bytes_s;
     uint64_t timeout_ms, type, since, limit, block_ms, count, id;
     uint64_t outstanding, size, tag_per_put, seconds, warm, rate, connections, distinct_tags;
-    bool has_since, has_until, has_count, has_tags, has_warm, lines, now, follow, all, help,
-        verbose, linearizable;
+    bool has_since, has_until, has_count, has_tags, has_warm, has_changes_s, has_bytes_s, lines,
+        now, follow, all, help, verbose, linearizable;
     bool sure;
     bool reverse, headers_only, latest, removes;
     enum output output;

@@ -59,6 +59,10 @@ static const struct verb verbs[] = {
     {"holder", verb_holder,
      "holder list|set|remove: who needs changes that are not to be cut, from which one on",
      "changeagent holder set checkpointer --from 120001 --for 1h"},
+    {"rule", verb_rule,
+     "rule list|set|remove: how long the changes of a tag are kept, and how many a node takes",
+     "changeagent rule set 'audit/*' --keep 365d\n          changeagent rule set 'coke/*' "
+     "--changes-per-second 500"},
     {"bench", verb_bench, "write as fast as it goes, and measure",
      "changeagent bench --outstanding 64 --seconds 5 -o json"},
 };

@@ -173,9 +173,12 @@ def test_the_log_is_cut_at_the_same_id_everywhere(house):
     house.say("first id %d on all nodes; %s files left" % (first, [len(segments(node)) for node in cluster.nodes]))
     held = hold(api, "slow", first)
     check(held["verb"] == "put_done", "hold: %r" % held)
+    check(set_rule(api, "kept/*", keep_s=60)["verb"] == "put_done", "a rule")
     victim = next(node for node in cluster.nodes if node is not leader)
     check_heals_without_state(cluster, victim, first)
     check([row["name"] for row in holders_of(victim)] == ["slow"], "the snapshot has no holder: %r" % holders_of(victim))
+    rules = ask_until(victim.places()["api"], "rules", "rules_are")["rules"]
+    check([(row["tag"], row["keep_s"]) for row in rules] == [("kept/*", 60)], "the snapshot has no rule: %r" % rules)
 
 
 def hold(endpoint, name, start=0, seconds=3600):
@@ -183,6 +186,13 @@ def hold(endpoint, name, start=0, seconds=3600):
     born = ask_until(endpoint, "hello", "hello_is")["born"]
     body = msgpack.packb(dict({"name": name}, **({"from": start, "for_s": seconds} if start else {})), use_bin_type=True)
     return ask(endpoint, "put", 10, txid=os.urandom(16), born=born, attempt=1, body=body, holder=True)
+
+
+def set_rule(endpoint, tag, **says):
+    """Sets what a rule says, or with nothing removes it; the answer."""
+    born = ask_until(endpoint, "hello", "hello_is")["born"]
+    body = msgpack.packb(dict({"tag": tag}, **says), use_bin_type=True)
+    return ask(endpoint, "put", 10, txid=os.urandom(16), born=born, attempt=1, body=body, rule=True)
 
 
 def holders_of(node):

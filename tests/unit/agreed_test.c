@@ -1,5 +1,5 @@
-/* agreed: settings, cuts and holders change by the log alone, the same everywhere; and the mark
- * that keeps them comes back from its bytes. */
+/* agreed: settings, cuts, holders and rules change by the log alone, the same everywhere; and the
+ * mark that keeps them comes back from its bytes. */
 #include "apply_kit.h"
 #include "protocol/wire.h"
 #include "storage/retention.h"
@@ -160,14 +160,57 @@ static void a_holder_is_an_ask_and_makes_earlier_cuts_void(void **state)
     bench_close(&bench);
 }
 
-/* All of the mark comes back, with holders and without, in the first history and in a later one. */
+/* An entry that says how long changes of a tag are kept; RULE_UNCHANGED removes. */
+static enum err rule(struct bench *bench, uint64_t txid, const char *tag, uint64_t keep_s)
+{
+    struct bytes body = {0};
+    struct entry entry = {.kind = ENTRY_RULE, .born = bench->apply.at.ts};
+    rules_encode_body(SPAN_TEXT(tag), keep_s, RULE_UNCHANGED, RULE_UNCHANGED, &body);
+    entry.body = bytes_span(&body);
+    kit_txid(txid, entry.txid);
+    assert_int_equal(run(bench, kit_append(&bench->kit, &entry)), ERR_NONE);
+    bytes_close(&body);
+    return bench->effect.err;
+}
+
+static void a_rule_is_an_ask_and_makes_earlier_cuts_void(void **state)
+{
+    struct bench bench;
+    const struct apply_mark *at = &bench.apply.at;
+    bench_open(&bench, 1);
+    assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
+    put(&bench, 1, 9, "a", "x");
+    assert_int_equal(rule(&bench, 2, "a/*", 60), ERR_NONE);
+    assert_int_equal(bench.effect.change_count, 0);
+    assert_true(at->settings_index == 3 && at->last_id == 9);
+    assert_true(at->rules.count == 1 && at->rules.at[0].keep_s == 60);
+    assert_int_equal(cut(&bench, 6, 2, 0), ERR_NONE); /* decided before it was here */
+    assert_int_equal(at->first_id, 1);
+    assert_int_equal(cut(&bench, 6, 2, 3), ERR_NONE);
+    assert_true(at->first_id == 6 && at->rules.count == 1);
+    assert_int_equal(rule(&bench, 3, "b", RULE_UNCHANGED), ERR_NOT_FOUND);
+    assert_int_equal(rule(&bench, 4, "b", RULE_KEEP_S_MAX + 1), ERR_LIMIT);
+    assert_int_equal(rule(&bench, 5, "", 1), ERR_BAD_REQUEST);
+    assert_int_equal(at->settings_index, 3);
+    assert_int_equal(rule(&bench, 6, "b", 7), ERR_NONE);
+    uint64_t changed = at->settings_index;
+    assert_int_equal(rule(&bench, 2, "a/*", 60), ERR_NONE); /* told again, not done */
+    assert_true(bench.effect.index == 3 && at->settings_index == changed);
+    assert_int_equal(rule(&bench, 2, "a/*", 61), ERR_TXID_REUSED);
+    assert_int_equal(rule(&bench, 7, "a/*", RULE_UNCHANGED), ERR_NONE);
+    assert_true(at->rules.count == 1 && at->rules.at[0].keep_s == 7);
+    bench_close(&bench);
+}
+
+/* All of the mark comes back, with holders and rules and without, in the first history and in a
+ * later one. */
 static void the_mark_comes_back_from_its_bytes(void **state)
 {
     struct bench bench;
     bench_open(&bench, 1);
     assert_int_equal(run(&bench, kit_founding(&bench.kit)), ERR_NONE);
     put(&bench, 1, 9, "a", "x");
-    for (uint32_t round = 0; round < 4; round++) {
+    for (uint32_t round = 0; round < 5; round++) {
         static uint8_t content[STATEMARK_MAX];
         struct apply_mark back = apply_begin();
         if (round == 1)
@@ -178,6 +221,11 @@ static void the_mark_comes_back_from_its_bytes(void **state)
             char name[16];
             snprintf(name, sizeof name, "h%llu", (unsigned long long)i);
             assert_int_equal(hold(&bench, 10 + i, name, 1 + i % 9), ERR_NONE);
+        }
+        for (uint64_t i = 0; round == 4 && i < RULES_MAX; i++) {
+            char tag[16];
+            snprintf(tag, sizeof tag, "t%llu", (unsigned long long)i);
+            assert_int_equal(rule(&bench, 50 + i, tag, 1 + i), ERR_NONE);
         }
         size_t size = statemark_encode(&bench.apply.at, content);
         assert_int_equal(statemark_decode(SPAN(content, size), &back), ERR_NONE);
@@ -196,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_higher_feature_level_stops_the_node),
         cmocka_unit_test(a_cut_only_ever_raises_what_is_cut),
         cmocka_unit_test(a_holder_is_an_ask_and_makes_earlier_cuts_void),
+        cmocka_unit_test(a_rule_is_an_ask_and_makes_earlier_cuts_void),
         cmocka_unit_test(the_mark_comes_back_from_its_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

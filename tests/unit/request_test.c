@@ -267,9 +267,30 @@ TEST(a_holder_is_checked_before_the_log)
     CHECK(request_put(&standing, &put, &entry).err == ERR_BAD_REQUEST);
 }
 
+TEST(a_rule_is_checked_before_the_log)
+{
+    struct standing standing = good();
+    struct message_put put = put_of(1);
+    struct entry entry;
+    put.rule = true; /* changes are no rule */
+    CHECK(request_put(&standing, &put, &entry).err == ERR_BAD_REQUEST);
+    bytes_clear(&body);
+    rules_encode_body(SPAN_TEXT("c"), RULE_KEEP_S_MAX + 1, 1, 1, &body);
+    put.body = bytes_span(&body);
+    struct refusal refusal = request_put(&standing, &put, &entry);
+    CHECK(refusal.err == ERR_LIMIT && strstr(refusal.detail, "keep_s") != NULL);
+    bytes_clear(&body);
+    rules_encode_body(SPAN_TEXT("c"), 7, 60, RULE_UNCHANGED, &body);
+    put.body = bytes_span(&body);
+    CHECK(request_put(&standing, &put, &entry).err == ERR_NONE);
+    CHECK(entry.kind == ENTRY_RULE && entry.change_count == 0);
+    put.holder = true;
+    CHECK(request_put(&standing, &put, &entry).err == ERR_BAD_REQUEST);
+}
+
 TEST_MAIN(T(limits_and_settings_are_those_of_the_cluster), T(a_holder_is_checked_before_the_log),
-          T(a_put_becomes_a_record_and_is_given_a_born), T(a_put_is_refused_by_name),
-          T(a_list_starts_at_a_number_a_cursor_or_now),
+          T(a_rule_is_checked_before_the_log), T(a_put_becomes_a_record_and_is_given_a_born),
+          T(a_put_is_refused_by_name), T(a_list_starts_at_a_number_a_cursor_or_now),
           T(how_old_an_answer_may_be_goes_with_bounded_alone),
           T(an_estimate_is_checked_like_a_list), T(a_cursor_of_another_log_is_refused),
           T(limits_of_a_list_are_named), T(writes_stand_in_order_and_are_found_by_their_txid),

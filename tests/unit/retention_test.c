@@ -98,6 +98,25 @@ TEST(a_holder_keeps_what_it_needs_but_not_from_a_full_disk)
     CHECK(first_of(&log) == 7001);
 }
 
+TEST(the_rule_of_a_tag_keeps_what_the_others_would_let_go)
+{
+    struct log log;
+    make(&log)->facts.rule_id = 4000;
+    CHECK(first_of(&log) == 1); /* it lets nothing go that was not to go */
+    log.settings.min_records = 3000;
+    CHECK(first_of(&log) == 4000);
+    log.facts.hold_id = 5000;
+    CHECK(first_of(&log) == 4000);
+    log.facts.hold_id = 3000;
+    CHECK(first_of(&log) == 3000);
+    log.facts.rule_id = 9000;
+    log.facts.hold_id = 0;
+    CHECK(first_of(&log) == 7001);
+    log.facts.rule_id = 1500;
+    log.settings.max_bytes = 8500;
+    CHECK(first_of(&log) == 2001);
+}
+
 TEST(too_many_bytes_override_both)
 {
     struct log log;
@@ -174,7 +193,8 @@ TEST(the_record_is_read_back_and_garbage_is_not)
 }
 
 TEST_MAIN(T(nothing_is_said_so_nothing_goes), T(records_and_age_must_both_allow_it),
-          T(a_holder_keeps_what_it_needs_but_not_from_a_full_disk), T(too_many_bytes_override_both),
+          T(a_holder_keeps_what_it_needs_but_not_from_a_full_disk),
+          T(the_rule_of_a_tag_keeps_what_the_others_would_let_go), T(too_many_bytes_override_both),
           T(what_a_server_lacks_stays_within_its_limit),
           T(a_file_that_can_go_now_is_worth_an_entry), T(a_few_changes_are_not_worth_an_entry),
           T(the_record_is_read_back_and_garbage_is_not))

@@ -59,12 +59,14 @@ struct kit_house {
     struct bytes cut_body;
     uint64_t cut_answers;
     struct holders holders; /* as told */
+    struct rules rules;
     uint64_t holders_told;
 };
 
-static inline void kit_take_holders(struct kit_house *house, struct span saved)
+static inline void kit_take_lists(struct kit_house *house, struct span holders, struct span rules)
 {
-    assert(holders_load(saved, &house->holders) == ERR_NONE);
+    assert(holders_load(holders, &house->holders) == ERR_NONE);
+    assert(rules_load(rules, &house->rules) == ERR_NONE);
     house->holders_told++;
 }
 
@@ -82,7 +84,7 @@ static inline enum err kit_on_watching(void *owner, uint32_t neighbour,
 {
     struct kit_house *house = owner;
     house->fed_index = message->watching.applied_index;
-    kit_take_holders(house, message->watching.holders);
+    kit_take_lists(house, message->watching.holders, message->watching.rules);
     house->watching++;
     return ERR_NONE;
 }
@@ -93,8 +95,8 @@ static inline enum err kit_on_feed(void *owner, uint32_t neighbour, const struct
     struct span rest = message->feed.effects;
     house->feeds++;
     house->fed_whole = message->feed.whole;
-    if (message->feed.holders_changed)
-        kit_take_holders(house, message->feed.holders);
+    if (message->feed.lists_changed)
+        kit_take_lists(house, message->feed.holders, message->feed.rules);
     while (effect_next(&rest, &house->fed)) {
         if (house->fed.body.size > 0)
             house->fed_bodies++;

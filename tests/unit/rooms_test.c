@@ -372,6 +372,52 @@ static void a_holder_is_asked_by_the_cut_and_outlives_a_restart(void **state)
     kit_house_close(&house);
 }
 
+/* keep_s RULE_UNCHANGED: removes. */
+static void rule(struct kit_house *house, struct log_kit *kit, const char *tag, uint64_t keep_s)
+{
+    struct bytes body = {0};
+    rules_encode_body(SPAN_TEXT(tag), keep_s, RULE_UNCHANGED, RULE_UNCHANGED, &body);
+    settle(house, kit, ENTRY_RULE, &body);
+}
+
+/* Five parts of a thousand changes, ten seconds apart; each tenth bears "t3". */
+static void the_rule_of_a_tag_is_asked_by_the_cut_and_outlives_a_restart(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit = {.term = 1, .ts = 1000};
+    kit_house_open(&house);
+    kit_start(&house);
+    kit_store(&house, kit_founding(&kit));
+    for (uint32_t part = 0; part < 5; part++) {
+        if (part > 0)
+            kit_roll(&house);
+        kit.ts += 10000000000;
+        load(&house, &kit, 1000);
+    }
+    kit_commit(&house, kit.last, 1);
+    KIT_WAIT(&house, house.fed_index == kit.last);
+    rule(&house, &kit, "t3", 25); /* which is since the third part */
+    rule(&house, &kit, "never", 3600);
+    assert_true(house.rules.count == 2 && house.rules.at[1].keep_s == 25);
+    keep(&house, &kit, 100);
+    cut(&house, &kit, kit.last);
+    expect_truncated(&house, (struct message_read){.limit = 5}, NULL, 2003);
+    kit_stop(&house);
+    house.rules = (struct rules){0};
+    kit_start(&house);
+    KIT_WAIT(&house, house.rules.count == 2);
+    kit.ts += 10000000000; /* and now since the fourth */
+    cut(&house, &kit, kit.last);
+    expect_truncated(&house, (struct message_read){.limit = 5}, NULL, 3003);
+    rule(&house, &kit, "t3", RULE_UNCHANGED);
+    assert_int_equal(house.rules.count, 1);
+    cut(&house, &kit, kit.last);
+    expect_truncated(&house, (struct message_read){.limit = 5}, NULL, 4901);
+    kit_stop(&house);
+    kit_close(&kit);
+    kit_house_close(&house);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +426,7 @@ int main(void)
         cmocka_unit_test(without_state_db_the_log_makes_it_anew),
         cmocka_unit_test(what_is_cut_is_gone_for_readers_at_once_and_from_the_disk_when_it_may),
         cmocka_unit_test(a_holder_is_asked_by_the_cut_and_outlives_a_restart),
+        cmocka_unit_test(the_rule_of_a_tag_is_asked_by_the_cut_and_outlives_a_restart),
         cmocka_unit_test(the_feed_has_no_hole_at_any_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
