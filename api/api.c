@@ -42,6 +42,15 @@ void api_refuse(struct api *api, const struct door_route *route, uint64_t reques
     api_answer(api, route, request, &message);
 }
 
+void api_refuse_quota(struct api *api, const struct door_route *route, uint64_t request,
+                      uint64_t wait_ms)
+{
+    struct message message;
+    answer_failed(&api->standing, ERR_QUOTA, api->quota.detail, &message);
+    message.failed.retry_after_ms = wait_ms;
+    api_answer(api, route, request, &message);
+}
+
 uint64_t api_contact_ms(const struct api *api)
 {
     return api->base.loop.now_ms - api->contact_ms;

@@ -8,6 +8,7 @@
 
 #include "api/answer.h"
 #include "api/feed.h"
+#include "api/quota.h"
 #include "api/session.h"
 #include "api/waits.h"
 #include "common/service.h"
@@ -69,6 +70,7 @@ struct api {
     struct link consensus, view, keeper;
     struct standing standing;
     struct session session;
+    struct quota quota;
     struct waits waits;
     struct operate operate;
     struct backup backup;
@@ -90,7 +92,8 @@ struct api {
     bool watching;
     uint32_t attention; /* what storage was told: see attention.c */
     bool calm;          /* less was wanted, a while ago already */
-    uint64_t puts, puts_done, puts_refused, puts_open, proposed_again, reads, polls;
+    uint64_t puts, puts_done, puts_refused, puts_open, puts_over_quota, proposed_again, reads,
+        polls;
 };
 
 /* ---- api.c: answers ---- */
@@ -98,6 +101,9 @@ void api_answer(struct api *api, const struct door_route *route, uint64_t reques
                 struct message *message);
 void api_refuse(struct api *api, const struct door_route *route, uint64_t request, enum err err,
                 const char *detail);
+/* A write that may come in `wait_ms`, over a bound of api->quota. */
+void api_refuse_quota(struct api *api, const struct door_route *route, uint64_t request,
+                      uint64_t wait_ms);
 uint64_t api_contact_ms(const struct api *api);
 
 /* Asks storage for the last ids of tags that were just followed. */

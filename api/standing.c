@@ -83,6 +83,7 @@ static enum err know_lists(struct api *api, struct span holders, struct span rul
 {
     TRY(holders_load(holders, &api->standing.holders));
     TRY(rules_load(rules, &api->standing.rules));
+    quota_follow(&api->quota, &api->standing.rules, api->base.loop.now_ms);
     return ERR_NONE;
 }
 

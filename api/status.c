@@ -21,6 +21,7 @@ static void pack_own_counters(const struct api *api, struct bytes *out)
         {"puts_done", api->puts_done},
         {"puts_refused", api->puts_refused},
         {"puts_open", api->puts_open},
+        {"puts_over_quota", api->puts_over_quota},
         {"proposed_again", api->proposed_again},
         {"reads", api->reads},
         {"polls", api->polls},

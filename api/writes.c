@@ -47,6 +47,14 @@ void writes_flush(struct api *api)
         send_proposals(api);
 }
 
+/* Counted here, where it comes in: a put that nobody waits for yet. */
+static bool is_over_quota(struct api *api, const struct entry *entry, uint64_t *wait_ms)
+{
+    return entry_is_write(entry->kind) && api->quota.bounded &&
+           session_find(&api->session, entry->txid) == NULL &&
+           !quota_admit(&api->quota, entry->body, api->base.loop.now_ms, wait_ms);
+}
+
 void writes_put(struct api *api, const struct door_route *route, const struct message *message)
 {
     struct entry entry;
@@ -54,6 +62,12 @@ void writes_put(struct api *api, const struct door_route *route, const struct me
     struct session_waiter waiter = {.route = *route, .request = message->request};
     api->puts++;
     struct refusal refusal = request_put(&api->standing, &message->put, &entry);
+    uint64_t wait_ms;
+    if (refusal.err == ERR_NONE && is_over_quota(api, &entry, &wait_ms)) {
+        api->puts_over_quota++;
+        api_refuse_quota(api, route, message->request, wait_ms);
+        return;
+    }
     if (refusal.err == ERR_NONE) {
         waiter.body_hash = hash_short(entry.body);
         refusal.err = session_add(&api->session, &entry, &waiter, api->base.loop.now_ms, &write);

@@ -119,7 +119,7 @@ void attempt_refused(struct attempt *attempt, uint32_t send, const struct attemp
     if (send != attempt->count || attempt->state != ATTEMPT_SENT)
         return; /* of an earlier send: the present one goes on */
     attempt->state = ATTEMPT_PAUSED;
-    attempt->other_node = refusal->error != ERR_BUSY;
+    attempt->other_node = refusal->error != ERR_BUSY && refusal->error != ERR_QUOTA;
     attempt->due_ms = now_ms + pause_ms(attempt, refusal->retry_after_ms, chance);
 }
 

@@ -26,6 +26,8 @@
       "types below zero belong to the system; use zero or more")                                   \
     X(ERR_NOT_FOUND, "E_NOT_FOUND", false, NONE, "there is no such change")                        \
     X(ERR_BUSY, "E_BUSY", true, NONE, "a queue is full; send again after retry_after_ms")          \
+    X(ERR_QUOTA, "E_QUOTA", true, NONE,                                                            \
+      "over what the rule of a tag lets in; send again after retry_after_ms")                      \
     X(ERR_NO_LEADER, "E_NO_LEADER", true, NONE, "no leader is known; send again")                  \
     X(ERR_NOT_LEADER, "E_NOT_LEADER", true, NONE, "this node does not lead; ask that one")         \
     X(ERR_NOT_READY, "E_NOT_READY", true, NONE, "the node is starting; send again or ask another") \

@@ -31,7 +31,8 @@ static const struct flag flags[] = {
     {"--timeout", NULL, FLAG_NUMBER, AT(timeout_ms), 0, "MS",
      "for one ask with all its retries; default 30000"},
     {"--tag", "-t", FLAG_LIST, AT(tags), 0, "TAG",
-     "put: a tag of it; list, count, follow: any of these; may be repeated"},
+     "put: a tag of it; bench: one more of each; list, count, follow: any of these; may be "
+     "repeated"},
     {"--all-tag", NULL, FLAG_LIST, AT(all_tags), 0, "TAG", "list, count: and all of these"},
     {"--no-tag", NULL, FLAG_LIST, AT(no_tags), 0, "TAG",
      "list, count: and none of these; PATH/* stands for all tags below PATH"},

@@ -58,7 +58,8 @@ static uint64_t or_else(uint64_t value, uint64_t preset)
 
 static uint64_t tags_of(const struct args *args)
 {
-    return args->tag_per_put < ARGS_LIST_MAX ? args->tag_per_put : ARGS_LIST_MAX;
+    uint64_t room = ARGS_LIST_MAX - args->tags.count;
+    return args->tag_per_put < room ? args->tag_per_put : room;
 }
 
 static uint64_t distinct_of(const struct args *args)
@@ -88,9 +89,12 @@ static bool encode_bodies(struct bench *bench)
                      (unsigned long long)((i * tags + t) % distinct));
             list[t] = names[t];
         }
+        for (uint32_t t = 0; t < args->tags.count; t++)
+            list[tags + t] = args->tags.at[t];
         for (uint64_t at = 0; at < size; at++)
             data[at] = (char)('a' + (at * 7 + at / 26 + i) % 26);
-        struct ca_change change = {.tags = list, .tag_count = (uint32_t)tags, .data = {data, size}};
+        struct ca_change change = {
+            .tags = list, .tag_count = (uint32_t)tags + args->tags.count, .data = {data, size}};
         code =
             ca_body_encode(bench->ca, &change, 1, &bench->bodies[i].data, &bench->bodies[i].size);
     }

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import msgpack
-from harness import ask_until, check, must_stay, tool, wait_for, wait_leader
+from harness import Failed, ask, ask_until, check, must_stay, status, tool, wait_for, wait_leader
 from retention import configure, first_ids, set_rule, wait_first_id
 
 
@@ -75,3 +75,61 @@ def test_changes_of_a_tag_are_kept_longer(house):
     wait_first_id(nodes, lambda first: first == 351, "the end of its time")
     check(run_rule(nodes[0], "set", "late", "--keep", "0")[0] == 0, "none")
     wait_for("no rule any more", 10, lambda: all(rules_of(node) == {} for node in nodes), every=0.05)
+
+
+def put_once(endpoint, tag, count=1, seconds=10):
+    """One put, asked once; the answer."""
+    born = ask_until(endpoint, "hello", "hello_is")["born"]
+    body = msgpack.packb({"changes": [{"data": "x", "tags": [tag]}] * count}, use_bin_type=True)
+    return ask(endpoint, "put", seconds, txid=os.urandom(16), born=born, attempt=1, body=body)
+
+
+def fill_up(endpoint, tag, most):
+    """Puts until one is over the quota; that answer."""
+    for _ in range(most):
+        answer = put_once(endpoint, tag)
+        if answer["verb"] == "failed":
+            return answer
+    raise Failed("%d puts of %s came in, and none was over the quota" % (most, tag))
+
+
+def run_put(node, lines, *words):
+    return subprocess.run([os.path.join(tool.BIN, "changeagent"), "put", "--lines", *words, "--endpoints", node.places()["api"]],
+                          input="".join("line %d\n" % line for line in range(lines)), capture_output=True, text=True,
+                          check=False, timeout=60)
+
+
+def over_quota(node):
+    return status(node)["processes"]["api"]["puts_over_quota"]
+
+
+def test_who_is_over_its_quota_waits_and_its_neighbour_does_not(house):
+    cluster = house.cluster()
+    nodes = cluster.nodes
+    wait_leader(nodes)
+    api, other = nodes[0].places()["api"], nodes[1].places()["api"]
+    code, said, err = run_rule(nodes[2], "set", "coke/*", "--changes-per-second", "3")
+    check(code == 0 and "coke/*" in said, "set: %d %r %r" % (code, said, err))
+    rule = {"coke/*": (0, 3, 0)}
+    wait_for("the rule everywhere", 10, lambda: all(rules_of(node) == rule for node in nodes), every=0.05)
+    check(put_once(api, "coke/cans", 60)["verb"] == "put_done", "a large one comes in as a whole")
+    refused = fill_up(api, "coke/bottles", 1)  # twenty seconds of it were taken
+    check(refused["error"] == "E_QUOTA" and refused["retryable"] and refused["outcome"] == "none", "refused: %r" % refused)
+    check(refused["retry_after_ms"] >= 200 and "coke/*" in refused["detail"] and "3 changes" in refused["detail"],
+          "refused: %r" % refused)
+    for _ in range(20):
+        check(put_once(api, "pepsi/cans")["verb"] == "put_done" and put_once(api, "coke")["verb"] == "put_done", "a neighbour")
+    check(put_once(other, "coke/cans")["verb"] == "put_done", "each node counts for itself")
+    done = run_put(nodes[0], 1, "--tag", "coke/cans", "--timeout", "700")
+    check(done.returncode == 4 and "E_QUOTA" in done.stderr and "coke/*" in done.stderr, "the command line: %r" % done)
+    check(over_quota(nodes[0]) >= 2 and over_quota(nodes[1]) == 0, "it is not counted")
+    check(set_rule(other, "coke/*", changes_s=20, bytes_s=100000)["verb"] == "put_done", "more")
+    done = run_put(nodes[0], 60, "--tag", "coke/cans")  # which takes its two seconds
+    check(done.returncode == 0, "not all lines came in: %r" % done)
+    check(over_quota(nodes[0]) > 2, "nothing was over the quota")
+    check(set_rule(other, "coke/*", changes_s=0, bytes_s=50)["verb"] == "put_done", "by bytes")
+    wait_for("the rule", 10, lambda: rules_of(nodes[0]) == {"coke/*": (0, 0, 50)}, every=0.05)
+    check("50 bytes" in fill_up(api, "coke/cans", 30)["detail"], "by bytes")
+    check(set_rule(other, "coke/*")["verb"] == "put_done", "removed")
+    wait_for("no rule", 10, lambda: rules_of(nodes[0]) == {}, every=0.05)
+    check(all(put_once(api, "coke/cans")["verb"] == "put_done" for _ in range(30)), "without a rule")

@@ -212,6 +212,19 @@ static void what_every_server_refused_is_not_open(void **state)
     CHECK(!attempt_is_open(&attempt));
 }
 
+/* Each node counts for itself: who went elsewhere would get around it. */
+static void a_quota_is_waited_for_at_the_same_node(void **state)
+{
+    static const struct attempt_refusal quota = {ERR_QUOTA, true, ERR_OUTCOME_NONE, 200};
+    struct attempt attempt = a_write();
+    attempt_sent(&attempt, 1000, 1500);
+    attempt_refused(&attempt, 1, &quota, 1001, 0);
+    CHECK(attempt.state == ATTEMPT_PAUSED && !attempt.other_node && attempt.due_ms == 1201);
+    attempt_tick(&attempt, 31000);
+    CHECK(attempt.state == ATTEMPT_FAILED && attempt.error == ERR_QUOTA);
+    CHECK(attempt.outcome == ERR_OUTCOME_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_lost_connection_is_not_an_answer),
         cmocka_unit_test(more_sends_than_are_tracked_stay_open),
         cmocka_unit_test(what_every_server_refused_is_not_open),
+        cmocka_unit_test(a_quota_is_waited_for_at_the_same_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
