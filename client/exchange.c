@@ -283,6 +283,14 @@ static bool lags(const struct ca *ca, const struct message *ask, enum err err)
     return err == ERR_AHEAD && ask->type != MESSAGE_PUT && !own_place;
 }
 
+/* What this node cannot read of its disk another one may have: it is asked once each, for where all
+ * of them say so a wait changes nothing. */
+static bool is_damage(const struct ca *ca, const struct ask *ask, enum err err)
+{
+    return (err == ERR_CORRUPT || err == ERR_IO) && ask->message.type != MESSAGE_PUT &&
+           !ask->pinned && ask->attempt.count < ca->endpoints.count;
+}
+
 static void on_failed(struct ca *ca, struct ask *ask, uint32_t send,
                       const struct message_failed *failed)
 {
@@ -290,7 +298,7 @@ static void on_failed(struct ca *ca, struct ask *ask, uint32_t send,
     enum err err = err_by_name((const char *)failed->error.data, failed->error.size);
     struct attempt_refusal refusal = {
         .error = err == ERR_NONE ? ERR_BAD_MESSAGE : err,
-        .retryable = failed->retryable || lags(ca, &ask->message, err),
+        .retryable = failed->retryable || lags(ca, &ask->message, err) || is_damage(ca, ask, err),
         .outcome = outcome_by_name(failed->outcome, err),
         .retry_after_ms = failed->retry_after_ms,
     };

@@ -119,6 +119,41 @@ TEST(no_leader_until_the_deadline_is_told_as_such)
     stage_close(stage);
 }
 
+/* Whichever is asked first: what one cannot read of its disk, another one gives; if none can, that
+ * is told at once, after each was asked. */
+TEST(a_read_that_one_node_cannot_do_goes_to_another)
+{
+    static const enum err damages[] = {ERR_CORRUPT, ERR_IO};
+    struct stage *stage = stage_open(2, 30000);
+    struct ca_result result;
+    struct ca_page *page;
+    warm_up(stage, 2);
+    CHECK(put_text(stage->ca, "one", NULL, &result) == CA_OK);
+    for (size_t i = 0; i < COUNT_OF(damages); i++) {
+        for (uint32_t bad = 0; bad < 2; bad++) {
+            atomic_store(&stage->nodes[bad].refuse_reads, damages[i]);
+            for (uint32_t turn = 0; turn < 3; turn++) {
+                CHECK(ca_get(stage->ca, 1, &page) == CA_OK && ca_page_count(page) == 1);
+                ca_page_close(page);
+            }
+            atomic_store(&stage->nodes[bad].refuse_reads, ERR_NONE);
+        }
+    }
+    CHECK(atomic_load(&stage->nodes[0].reads_refused) +
+              atomic_load(&stage->nodes[1].reads_refused) >
+          0);
+    int before =
+        atomic_load(&stage->nodes[0].reads_refused) + atomic_load(&stage->nodes[1].reads_refused);
+    atomic_store(&stage->nodes[0].refuse_reads, ERR_CORRUPT);
+    atomic_store(&stage->nodes[1].refuse_reads, ERR_CORRUPT);
+    CHECK(ca_get(stage->ca, 1, &page) == CA_REFUSED);
+    CHECK(strcmp(ca_last_error(stage->ca)->name, "E_CORRUPT") == 0);
+    CHECK(atomic_load(&stage->nodes[0].reads_refused) +
+              atomic_load(&stage->nodes[1].reads_refused) ==
+          before + 2);
+    stage_close(stage);
+}
+
 TEST(silence_until_the_deadline_is_open)
 {
     struct stage *stage = stage_open(1, 1500);
@@ -255,7 +290,8 @@ TEST_MAIN(T(a_put_can_be_read_back), T(a_list_gives_rows_in_order),
           T(a_count_is_summed_up_and_few_are_weighed_exactly),
           T(an_unanswered_put_is_sent_to_another_node_and_done_once),
           T(a_refusal_after_silence_is_open), T(a_refusal_is_told_with_its_words),
-          T(no_leader_until_the_deadline_is_told_as_such), T(silence_until_the_deadline_is_open),
+          T(no_leader_until_the_deadline_is_told_as_such),
+          T(a_read_that_one_node_cannot_do_goes_to_another), T(silence_until_the_deadline_is_open),
           T(without_a_node_nothing_was_written), T(a_killed_node_is_left_before_patience_ends),
           T(a_node_of_another_cluster_is_not_used), T(pipelined_puts_come_back_with_their_tokens),
           T(results_that_come_in_between_delay_no_other_put),

@@ -26,7 +26,9 @@ struct fake {
     bool running;
     atomic_bool stop, mute, mute_puts, no_progress, foreign;
     atomic_int lose_events, puts_seen, lists_seen;
-    atomic_int refuse;  /* enum err for puts */
+    atomic_int refuse; /* enum err for puts */
+    atomic_int refuse_reads;
+    atomic_int reads_refused;
     uint64_t published; /* ids up to here */
     uint64_t progress_due_ms;
     struct {
@@ -132,6 +134,17 @@ static inline void answer_hello(struct fake *fake, struct message *answer)
     };
 }
 
+static inline void fill_failed(enum err err, struct message *answer)
+{
+    answer->type = MESSAGE_FAILED;
+    answer->failed = (struct message_failed){
+        .error = SPAN_TEXT(err_name(err)),
+        .detail = SPAN_TEXT("as the test wants it"),
+        .retryable = err_retryable(err),
+        .outcome = SPAN_TEXT(err_outcome_name(err)),
+    };
+}
+
 static inline bool answer_put(struct fake *fake, const struct message_put *put,
                               struct message *answer)
 {
@@ -140,13 +153,7 @@ static inline bool answer_put(struct fake *fake, const struct message_put *put,
     if (put->txid.size != 16 || put->born != 77)
         abort();
     if (refuse != ERR_NONE) {
-        answer->type = MESSAGE_FAILED;
-        answer->failed = (struct message_failed){
-            .error = SPAN_TEXT(err_name(refuse)),
-            .detail = SPAN_TEXT("as the test wants it"),
-            .retryable = err_retryable(refuse),
-            .outcome = SPAN_TEXT(err_outcome_name(refuse)),
-        };
+        fill_failed(refuse, answer);
         return true;
     }
     uint64_t id = id_of_txid(fake->log, put->txid.data);
@@ -227,6 +234,12 @@ static inline void answer_estimate(struct fake *fake, const struct message_estim
 static inline bool answer_ask(struct fake *fake, const struct message *ask, struct message *answer,
                               struct bytes *rows)
 {
+    enum err refuse = (enum err)atomic_load(&fake->refuse_reads);
+    if (refuse != ERR_NONE && (ask->type == MESSAGE_GET || ask->type == MESSAGE_LIST)) {
+        atomic_fetch_add(&fake->reads_refused, 1);
+        fill_failed(refuse, answer);
+        return true;
+    }
     switch (ask->type) {
     case MESSAGE_HELLO:
         answer_hello(fake, answer);
