@@ -7,8 +7,8 @@ name holds a NAME).
   memory      PSS of one node, all processes, after 300 000 writes
   fanout      1000 writes a second to 100 subscribers: how late, and how steady the machine is before and after; then as
               many as it takes
-  quota       a neighbour's 500 writes a second: alone, beside a tenant that is held to 1000 a second by a rule and wants
-              all it can get at 64 outstanding, and beside the same tenant without the rule
+  quota       a neighbour's 500 writes a second: alone, beside a tenant that writes 1000 a second by itself, beside one
+              that wants all it can get at 64 outstanding and is held to as much by a rule, and beside that one unheld
   restart     SIGKILL of a node with a million changes, until it answers reads again
   catchup     a node that was away gets 500 MB from an idle cluster: MB a second
   handover    the leader is told to hand over, under load: the longest gap and refused writes
@@ -198,12 +198,11 @@ def line_catchup(nodes):
         megabytes, megabytes / came_s, came_s, made_s, level_s)
 
 
-def beside(leader, tenant):
+def beside(leader, *tenant):
     """What the neighbour sees, and how much the tenant gets in."""
     writer = None
     if tenant:
-        writer = subprocess.Popen(bench([leader], "--outstanding", "64", "--seconds", "9", "--tag", "tenant/a"),
-                                  stdout=subprocess.PIPE)
+        writer = subprocess.Popen(bench([leader], "--seconds", "9", "--tag", "tenant/a", *tenant), stdout=subprocess.PIPE)
     row = run_bench([leader], "--outstanding", "16", "--rate", "500", "--seconds", "6", "--warm", "2")
     got = json.loads(writer.communicate()[0])["acked_per_s"] if writer else 0
     return "p50 %.2f p99 %.2f ms (tenant %.0f/s)" % (row["p50_us"] / 1e3, row["p99_us"] / 1e3, got)
@@ -212,11 +211,12 @@ def beside(leader, tenant):
 def line_quota(nodes):
     leader = leader_first(nodes)[0]
     rule = [CLI, "rule", "set", "tenant/*", "--changes-per-second", "1000", "--endpoints", leader.places()["api"]]
-    alone = beside(leader, False)
+    wants_all = ("--outstanding", "64")
+    alone, honest = beside(leader), beside(leader, *wants_all, "--rate", "1000")
     subprocess.run(rule, check=True, stdout=subprocess.DEVNULL)
-    held = beside(leader, True)
+    held = beside(leader, *wants_all)
     subprocess.run(rule[:2] + ["remove", "tenant/*"] + rule[6:], check=True, stdout=subprocess.DEVNULL)
-    return "alone %s; tenant held %s; tenant not held %s" % (alone, held, beside(leader, True))
+    return "alone %s; beside 1000/s %s; held to that %s; not held %s" % (alone, honest, held, beside(leader, *wants_all))
 
 
 def line_handover(nodes):
