@@ -2,8 +2,11 @@
 #include "common/bytes.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { GIVE_BACK_KEEP = 1 << 20 };
 
 static _Noreturn void exhausted(void)
 {
@@ -94,6 +97,11 @@ void *bytes_resize(void *old, size_t count, size_t size)
 void bytes_free(void *memory)
 {
     free(memory);
+}
+
+void bytes_give_back(void)
+{
+    malloc_trim(GIVE_BACK_KEEP);
 }
 
 struct blob *blob_copy(struct span span)

@@ -76,6 +76,9 @@ void *bytes_zeroed(size_t count, size_t size) __attribute__((malloc, returns_non
 void *bytes_resize(void *old, size_t count, size_t size) __attribute__((returns_nonnull));
 void bytes_free(void *memory);
 
+/* What was freed goes back to the system, of all threads: some milliseconds. */
+void bytes_give_back(void);
+
 /* Bytes shared between threads, freed with the last holder. Immutable once shared. */
 struct blob {
     uint32_t holders; /* atomic */

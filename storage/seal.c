@@ -42,7 +42,7 @@ static const struct schema schema = {
     .sync = SCHEMA_FULL,
     .once = true,
     .page_size = 4096,
-    .cache_kib = 8192,
+    .cache_kib = 1024,
     .checkpoint_pages = 0,
 };
 

@@ -24,6 +24,7 @@ static enum err write_index(struct sealer *sealer, struct shelf *shelf, struct s
     part->seal.last_index = part->last;
     TRY(seal_write(part->path, shelf_growing(shelf, part), &part->seal));
     shelf_sealed(part);
+    bytes_give_back();
     sealer->part = NULL;
     sealer->sealed++;
     log_info("segment_sealed", kv_text("path", part->path), kv_u64("first", part->first),

@@ -23,7 +23,7 @@ const struct schema segment_schema = {
     .steps = steps,
     .sync = SCHEMA_FULL,
     .page_size = 4096,
-    .cache_kib = 8192,
+    .cache_kib = 1024,
     .checkpoint_pages = 1000,
 };
 

@@ -34,6 +34,6 @@ const struct schema state_schema = {
     .move = move,
     .sync = SCHEMA_NORMAL,
     .page_size = 4096,
-    .cache_kib = 16384,
+    .cache_kib = 8192,
     .checkpoint_pages = 8000,
 };
