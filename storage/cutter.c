@@ -82,8 +82,9 @@ static void tell_passed(const struct holders *holders, uint64_t first_id, uint64
 }
 
 /* Ids, not before the first kept one, from which on the rules of age and of tags keep all. */
-static enum err find_young(struct shelf *shelf, struct tagfloor *floors,
-                           const struct apply_mark *at, uint64_t ts, struct retention_facts *facts)
+static enum err look_for_young(struct shelf *shelf, struct tagfloor *floors,
+                               const struct apply_mark *at, uint64_t ts,
+                               struct retention_facts *facts)
 {
     uint64_t age_ns = at->settings.min_age_s * NS_PER_S;
     if (age_ns > 0)
@@ -91,6 +92,16 @@ static enum err find_young(struct shelf *shelf, struct tagfloor *floors,
     if (age_ns == 0 && at->settings.min_records == 0)
         return ERR_NONE; /* nothing goes by age or number */
     return tagfloor_find(floors, shelf, &at->rules, ts, &facts->rule_id);
+}
+
+/* What cannot be read is kept, but a full disk does not wait for it to be mended. */
+static enum err find_young(struct shelf *shelf, struct tagfloor *floors,
+                           const struct apply_mark *at, uint64_t ts, struct retention_facts *facts)
+{
+    enum err err = look_for_young(shelf, floors, at, ts, facts);
+    if (err != ERR_NONE)
+        facts->young_id = facts->rule_id = at->first_id;
+    return err;
 }
 
 static enum err decide(struct shelf *shelf, const struct retention_facts *facts,
@@ -119,7 +130,7 @@ enum err cutter_decide(struct shelf *shelf, struct tagfloor *floors, const struc
         .live_index = ask->live_index,
         .down_index = ask->down_index,
     };
-    TRY(find_young(shelf, floors, at, ask->ts, &facts));
+    enum err unread = find_young(shelf, floors, at, ask->ts, &facts);
     struct retention_part *parts = bytes_zeroed(shelf->count + 1, sizeof *parts);
     gather_parts(shelf, &facts, parts);
     facts.parts = parts;
@@ -127,11 +138,11 @@ enum err cutter_decide(struct shelf *shelf, struct tagfloor *floors, const struc
     if (err == ERR_NONE && body->size > 0)
         tell_passed(&at->holders, cut.first_id, ask->ts);
     bytes_free(parts);
-    return err;
+    return err != ERR_NONE ? err : unread;
 }
 
-void cutter_answer(struct shelf *shelf, struct tagfloor *floors, const struct apply_mark *at,
-                   const struct message *ask, struct link *link, uint32_t neighbour)
+enum err cutter_answer(struct shelf *shelf, struct tagfloor *floors, const struct apply_mark *at,
+                       const struct message *ask, struct link *link, uint32_t neighbour)
 {
     struct message answer = {.type = MESSAGE_CUT_AT};
     SCOPED(bytes) body = {0};
@@ -140,4 +151,5 @@ void cutter_answer(struct shelf *shelf, struct tagfloor *floors, const struct ap
         log_error("cut_not_decided", kv_err(err));
     answer.cut_at.body = bytes_span(&body);
     link_tell(link, neighbour, &answer);
+    return err;
 }

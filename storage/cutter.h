@@ -11,14 +11,14 @@
 #include "storage/tagfloor.h"
 
 /* Fills the body of the cut that is due; leaves it empty if none is. `floors` is kept by the caller
- * from ask to ask, zeroed at first. ERR_CORRUPT, ERR_IO: the log
- * cannot be read where the cut would be. */
+ * from ask to ask, zeroed at first. ERR_CORRUPT, ERR_IO: some of the log cannot be read, and is
+ * kept by every rule but that of bytes: there may be a body all the same. */
 MUST_USE enum err cutter_decide(struct shelf *shelf, struct tagfloor *floors,
                                 const struct apply_mark *at, const struct message_may_cut *ask,
                                 struct bytes *body);
 
-/* Answers MAY_CUT; a log that cannot be read is not cut. */
-void cutter_answer(struct shelf *shelf, struct tagfloor *floors, const struct apply_mark *at,
-                   const struct message *ask, struct link *link, uint32_t neighbour);
+/* Answers MAY_CUT. Returns the error of the decision, which is told in the log. */
+enum err cutter_answer(struct shelf *shelf, struct tagfloor *floors, const struct apply_mark *at,
+                       const struct message *ask, struct link *link, uint32_t neighbour);
 
 #endif

@@ -260,8 +260,9 @@ static enum err on_may_cut(void *owner, uint32_t neighbour, const struct message
     TRY(take_all(keeper));
     if (keeper->late.lost)
         return ERR_NONE;
-    cutter_answer(&keeper->shelf, &keeper->floors, &keeper->late.flush.at, message, &keeper->link,
-                  neighbour);
+    if (cutter_answer(&keeper->shelf, &keeper->floors, &keeper->late.flush.at, message,
+                      &keeper->link, neighbour) == ERR_CORRUPT)
+        upkeep_hurry(&keeper->upkeep, "cut_met_damage", keeper->shelf.first_id);
     return ERR_NONE;
 }
 

@@ -117,6 +117,12 @@ static bool out_of_steps(struct match *match, uint64_t id)
     return true;
 }
 
+static bool out_of_parts(struct match *match)
+{
+    uint32_t most = match->parts_max > 0 ? match->parts_max : MATCH_PARTS_MAX;
+    return ++match->parts == most;
+}
+
 /* The nearest match from `id` on within the part at hand, which has ids first..next - 1. */
 static uint64_t search(struct match *match, uint64_t id, bool forwards)
 {
@@ -183,7 +189,7 @@ enum err match_next(struct match *match, uint64_t id, uint64_t upto, uint64_t *f
             *found = 0;
         if (*found != 0 || match->stopped || next > upto)
             return ERR_NONE;
-        if (++match->parts == MATCH_PARTS_MAX) {
+        if (out_of_parts(match)) {
             match->stopped = true;
             match->reached = next - 1;
             return ERR_NONE;
@@ -219,7 +225,7 @@ enum err match_previous(struct match *match, uint64_t id, uint64_t downto, uint6
             *found = 0;
         if (*found != 0 || match->stopped || first <= downto)
             return ERR_NONE;
-        if (++match->parts == MATCH_PARTS_MAX) {
+        if (out_of_parts(match)) {
             match->stopped = true;
             match->reached = first;
             return ERR_NONE;

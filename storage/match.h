@@ -8,7 +8,7 @@
 
 enum {
     MATCH_TERMS_MAX = 3 * TEXTS_MAX,
-    MATCH_PARTS_MAX = 512,     /* indexes asked by one read */
+    MATCH_PARTS_MAX = 512,     /* indexes asked by one read, unless it wants less */
     MATCH_STEPS_MAX = 1 << 21, /* looks into lists by one read */
 };
 
@@ -20,6 +20,7 @@ struct match {
     uint64_t first, next;    /* its ids */
     struct lookup_list lists[MATCH_TERMS_MAX];
     uint32_t list_count;
+    uint32_t parts_max;    /* 0: MATCH_PARTS_MAX */
     uint32_t parts, steps; /* used up */
     bool stopped;          /* a bound was reached: ids beyond `reached` were not looked at */
     uint64_t reached;

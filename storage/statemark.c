@@ -88,6 +88,8 @@ enum err statemark_decode(struct span whole, struct apply_mark *mark)
     if (whole.size < MARK_FIXED || whole.size > STATEMARK_MAX)
         return ERR_CORRUPT;
     uint8_t bits = content[64 + HASH_SIZE];
+    if (bits & ~(FOUNDED | FORKED | HELD | RULED))
+        return ERR_VERSION;
     if (bits & FORKED)
         fixed += MARK_FORK;
     if (whole.size < fixed)

@@ -12,7 +12,8 @@ enum {
 /* Returns how many bytes it takes. */
 size_t statemark_encode(const struct apply_mark *mark, uint8_t content[STATEMARK_MAX]);
 
-/* ERR_CORRUPT: not these bytes.  ERR_VERSION: a feature level above what this version knows. */
+/* ERR_CORRUPT: not these bytes.  ERR_VERSION: a feature level above what this version knows, or
+ * something in it that it does not know. */
 MUST_USE enum err statemark_decode(struct span whole, struct apply_mark *mark);
 
 #endif

@@ -6,8 +6,9 @@
 #include "protocol/rules.h"
 #include "storage/shelf.h"
 
-/* What is known of one rule. Time goes on, so what was found stays the first one until it is too
- * old itself; and where there was nothing, nothing will come. */
+/* What is known of one rule. While time goes on, what was found stays the first one until it is too
+ * old itself; and where there was nothing, nothing will come. Time may go back: a leader asks by
+ * its clock, and writes that down only with an entry. Then nothing is known. */
 struct tagfloor_of {
     uint64_t found;  /* the first change that it kept, or 0 */
     uint64_t looked; /* with 0: up to and with this id there is none */
@@ -16,6 +17,8 @@ struct tagfloor_of {
 /* Zeroed is: nothing is known. */
 struct tagfloor {
     struct rules rules; /* of which the rest tells */
+    uint64_t ts;        /* of the last ask */
+    uint32_t parts_max; /* see match.h */
     struct tagfloor_of of[RULES_MAX];
 };
 

@@ -230,6 +230,9 @@ static void the_mark_comes_back_from_its_bytes(void **state)
         size_t size = statemark_encode(&bench.apply.at, content);
         assert_int_equal(statemark_decode(SPAN(content, size), &back), ERR_NONE);
         assert_memory_equal(&back, &bench.apply.at, sizeof back);
+        content[64 + HASH_SIZE] |= 16; /* what a later version may put there */
+        assert_int_equal(statemark_decode(SPAN(content, size), &back), ERR_VERSION);
+        content[64 + HASH_SIZE] &= (uint8_t)~16;
         size_t fewest = size - sizeof(struct settings); /* an older version may have had none */
         assert_int_equal(statemark_decode(SPAN(content, fewest - 1), &back), ERR_CORRUPT);
         assert_int_equal(statemark_decode(SPAN(content, fewest), &back), ERR_NONE);

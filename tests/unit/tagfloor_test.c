@@ -1,5 +1,6 @@
 /* tagfloor_test.c - the first change that a rule keeps, at every moment: the same as a query finds,
  * whether it is asked once or again and again while the log grows. */
+#include "storage/cutter.h"
 #include "storage/tagfloor.h"
 
 #include "tests/unit/node_kit.h"
@@ -20,6 +21,16 @@ static uint64_t queried(struct node *node, const char *tag, uint64_t cutoff)
     uint64_t id = 0;
     const struct message_page *page =
         ask(node, (struct message_read){.since_time = cutoff + 1, .limit = 1}, tag);
+    assert_int_equal(page->error.size, 0);
+    return ids_of(page, &id) > 0 ? id : 0;
+}
+
+/* The first one behind an id. */
+static uint64_t queried_from(struct node *node, const char *tag, uint64_t since)
+{
+    uint64_t id = 0;
+    const struct message_page *page =
+        ask(node, (struct message_read){.since = since, .limit = 1}, tag);
     assert_int_equal(page->error.size, 0);
     return ids_of(page, &id) > 0 ? id : 0;
 }
@@ -109,11 +120,112 @@ static void the_lowest_of_all_rules_counts_and_each_has_its_own_time(void **stat
     node_close(&node);
 }
 
+/* A leader asks by its clock, and its clock may be set right. */
+static void time_goes_back_and_nothing_that_is_young_is_let_go(void **state)
+{
+    static const char *const tags[] = {"third", "rare", "odd/*", "all"};
+    struct node node;
+    node_open(&node, 3);
+    for (size_t i = 0; i < COUNT_OF(tags); i++) {
+        struct tagfloor kept = {0};
+        struct rules rules = {0};
+        add_rule(&rules, tags[i], 1);
+        for (uint64_t back = 0; back < 100; back += 9) {
+            uint64_t cutoff = node.kit.ts - back;
+            assert_int_equal(found(&kept, &node, &rules, SECOND + node.kit.ts + 1), 0);
+            assert_int_equal(found(&kept, &node, &rules, SECOND + cutoff),
+                             queried(&node, tags[i], cutoff));
+        }
+    }
+    node_close(&node);
+}
+
+/* A search that ends early, as one in a log of many files does: what it has not seen is kept, and
+ * the next one goes on from there. */
+static void what_was_not_looked_at_is_kept(void **state)
+{
+    struct node node;
+    struct tagfloor kept = {.parts_max = 1};
+    struct rules rules = {0};
+    node_open(&node, 3); /* "rare" is in the last part only; no part has its index yet */
+    add_rule(&rules, "rare", 1);
+    uint64_t rare = queried(&node, "rare", 1000), before = 0, id = 0;
+    for (uint32_t ask = 0; id != rare; ask++) {
+        id = found(&kept, &node, &rules, SECOND + 1000);
+        assert_true(id > before && id <= rare && ask < PARTS);
+        assert_true((ask == 0) <= (id < rare)); /* not at once */
+        before = id;
+    }
+    assert_int_equal(found(&kept, &node, &rules, SECOND + 1000), rare);
+    node_close(&node);
+}
+
+static void what_is_cut_is_kept_by_no_rule(void **state)
+{
+    struct node node;
+    struct tagfloor kept = {0};
+    struct rules rules = {0};
+    uint8_t hash[HASH_SIZE];
+    node_open(&node, 3);
+    add_rule(&rules, "third", 1);
+    uint64_t first = found(&kept, &node, &rules, SECOND + 1000);
+    assert_int_equal(shelf_hash(&node.shelf, first, hash), ERR_NONE);
+    assert_int_equal(shelf_cut(&node.shelf, first + 1, hash), ERR_NONE); /* the disk came first */
+    uint64_t next = found(&kept, &node, &rules, SECOND + 1000);
+    assert_int_equal(next, queried_from(&node, "third", first));
+    node_close(&node);
+}
+
+static void an_empty_log_is_kept_by_no_rule(void **state)
+{
+    struct node node;
+    struct tagfloor kept = {0};
+    struct rules rules = {0};
+    node_open(&node, 0);
+    add_rule(&rules, "third", 1);
+    assert_int_equal(found(&kept, &node, &rules, SECOND + 1000), 0);
+    node_close(&node);
+}
+
+/* What cannot be read is kept by age and by tag; a full disk does not wait for it to be mended. */
+static void damage_does_not_keep_a_full_disk_full(void **state)
+{
+    struct node node;
+    struct tagfloor kept = {0};
+    struct retention_cut cut;
+    char index[160];
+    node_open(&node, PARTS);
+    seal_all(&node);
+    struct apply_mark at = node.apply.at;
+    add_rule(&at.rules, "rare", 1);
+    at.settings.min_records = 1;
+    const struct message_may_cut ask = {.ts = SECOND + 1000,
+                                        .last_index = at.index,
+                                        .live_index = at.index,
+                                        .down_index = at.index};
+    snprintf(index, sizeof index, "%s.index", node.paths[2]);
+    node_damage(index, "rare");
+    assert_int_equal(restart(&node), ERR_NONE);
+    SCOPED(bytes) none = {0}, some = {0};
+    assert_int_equal(cutter_decide(&node.shelf, &kept, &at, &ask, &none), ERR_CORRUPT);
+    assert_int_equal(none.size, 0);
+    at.settings.max_bytes = 1;
+    assert_int_equal(cutter_decide(&node.shelf, &kept, &at, &ask, &some), ERR_CORRUPT);
+    assert_int_equal(retention_decode(bytes_span(&some), &cut), ERR_NONE);
+    assert_true(cut.first_id > at.first_id);
+    node_close(&node);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_rule_keeps_is_what_a_query_finds),
         cmocka_unit_test(the_log_grows_while_it_is_asked),
+        cmocka_unit_test(time_goes_back_and_nothing_that_is_young_is_let_go),
+        cmocka_unit_test(what_was_not_looked_at_is_kept),
+        cmocka_unit_test(what_is_cut_is_kept_by_no_rule),
+        cmocka_unit_test(an_empty_log_is_kept_by_no_rule),
+        cmocka_unit_test(damage_does_not_keep_a_full_disk_full),
         cmocka_unit_test(the_lowest_of_all_rules_counts_and_each_has_its_own_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
