@@ -88,18 +88,27 @@ static void say(struct quota *quota, const struct rule *rule, uint64_t rate, con
              (int)tag.size, (const char *)tag.data, (unsigned long long)rate, what);
 }
 
+/* Nobody who has waited is passed by; but who does not come in a second has gone. */
+static bool must_wait_behind(const struct quota_bucket *bucket, const struct rule *rule,
+                             uint64_t now_ms)
+{
+    bool is_full = bucket->changes == (int64_t)rule->changes_s * UNIT &&
+                   bucket->bytes == (int64_t)rule->bytes_s * UNIT;
+    return bucket->turn_us > now_ms * 1000 && !is_full;
+}
+
 /* True: the rule has nothing against it. */
-static bool allows(struct quota *quota, uint64_t slot, const struct load *load, uint64_t now_ms,
-                   uint64_t *wait_ms)
+static bool allows(struct quota *quota, uint64_t slot, const struct load *load, bool again,
+                   uint64_t now_ms, uint64_t *wait_ms)
 {
     const struct rule *rule = &quota->rules.at[slot];
     struct quota_bucket *bucket = &quota->buckets[slot];
     fill(bucket, rule, now_ms);
     uint64_t by_changes = wait_of(bucket->changes, rule->changes_s);
     uint64_t by_bytes = wait_of(bucket->bytes, rule->bytes_s);
-    if (by_changes == 0 && by_bytes == 0)
+    if (by_changes == 0 && by_bytes == 0 && (again || !must_wait_behind(bucket, rule, now_ms)))
         return true;
-    if (by_changes >= by_bytes) {
+    if (rule->bytes_s == 0 || (rule->changes_s != 0 && by_changes >= by_bytes)) {
         say(quota, rule, rule->changes_s, "changes");
         *wait_ms = take_turn(bucket, by_changes, load->changes[slot], rule->changes_s, now_ms);
     } else {
@@ -123,18 +132,54 @@ void quota_follow(struct quota *quota, const struct rules *rules, uint64_t now_m
     }
 }
 
-bool quota_admit(struct quota *quota, struct span body, uint64_t now_ms, uint64_t *wait_ms)
+bool quota_admit(struct quota *quota, struct span body, bool again, uint64_t now_ms,
+                 uint64_t *wait_ms)
 {
     struct load load;
     if (!quota->bounded)
         return true;
     weigh(&quota->rules, body, &load);
     for (uint64_t slot = 0; slot < quota->rules.count; slot++)
-        if (load.changes[slot] > 0 && !allows(quota, slot, &load, now_ms, wait_ms))
+        if (load.changes[slot] > 0 && !allows(quota, slot, &load, again, now_ms, wait_ms))
             return false;
     for (uint64_t slot = 0; slot < quota->rules.count; slot++) {
         quota->buckets[slot].changes -= (int64_t)load.changes[slot] * UNIT;
         quota->buckets[slot].bytes -= (int64_t)load.bytes[slot] * UNIT;
     }
     return true;
+}
+
+static int64_t given_back(int64_t level, uint64_t rate, uint64_t brings)
+{
+    int64_t full = (int64_t)rate * UNIT;
+    level += (int64_t)brings * UNIT;
+    return level < full ? level : full;
+}
+
+void quota_refund(struct quota *quota, struct span body)
+{
+    struct load load;
+    if (!quota->bounded)
+        return;
+    weigh(&quota->rules, body, &load);
+    for (uint64_t slot = 0; slot < quota->rules.count; slot++) {
+        const struct rule *rule = &quota->rules.at[slot];
+        struct quota_bucket *bucket = &quota->buckets[slot];
+        bucket->changes = given_back(bucket->changes, rule->changes_s, load.changes[slot]);
+        bucket->bytes = given_back(bucket->bytes, rule->bytes_s, load.bytes[slot]);
+    }
+}
+
+bool quota_knows(struct quota *quota, uint64_t print)
+{
+    uint64_t *known = &quota->known[print % QUOTA_KNOWN];
+    bool knows = *known == print && print != 0;
+    if (knows)
+        *known = 0;
+    return knows;
+}
+
+void quota_note(struct quota *quota, uint64_t print)
+{
+    quota->known[print % QUOTA_KNOWN] = print;
 }

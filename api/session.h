@@ -27,6 +27,7 @@ struct session_write {
     uint8_t txid[TXID_SIZE];
     struct bytes record; /* as proposed */
     uint64_t since_ms;
+    bool counted;    /* against a quota (quota.h) */
     uint32_t handed; /* copies given to consensus that may still reach a log */
     struct session_waiter waiters[SESSION_WAITERS_MAX];
     uint32_t waiter_count;

@@ -47,12 +47,56 @@ void writes_flush(struct api *api)
         send_proposals(api);
 }
 
-/* Counted here, where it comes in: a put that nobody waits for yet. */
-static bool is_over_quota(struct api *api, const struct entry *entry, uint64_t *wait_ms)
+/* ---- quotas ---------------------------------------------------------------------------------- */
+
+static uint64_t print_of(const uint8_t *txid, uint64_t body_hash)
 {
-    return entry_is_write(entry->kind) && api->quota.bounded &&
-           session_find(&api->session, entry->txid) == NULL &&
-           !quota_admit(&api->quota, entry->body, api->base.loop.now_ms, wait_ms);
+    return load_u64(txid) ^ load_u64(txid + 8) ^ body_hash;
+}
+
+/* False: over a bound. Counted is here, where it comes in, a put that nobody waits for yet, and
+ * whose answer was not lost. */
+static bool admit(struct api *api, const struct entry *entry, const struct session_waiter *waiter,
+                  bool again, bool *counted, uint64_t *wait_ms)
+{
+    uint64_t print = print_of(entry->txid, waiter->body_hash);
+    *counted = false;
+    if (!entry_is_write(entry->kind) || !api->quota.bounded ||
+        session_find(&api->session, entry->txid) != NULL || quota_knows(&api->quota, print))
+        return true;
+    *counted = quota_admit(&api->quota, entry->body, again, api->base.loop.now_ms, wait_ms);
+    if (*counted)
+        quota_note(&api->quota, print);
+    return *counted;
+}
+
+static void refund(struct api *api, const struct entry *entry)
+{
+    quota_knows(&api->quota, print_of(entry->txid, hash_short(entry->body))); /* not any more */
+    quota_refund(&api->quota, entry->body);
+}
+
+/* A put that is surely not done. */
+static void refund_write(struct api *api, const struct session_write *write)
+{
+    struct entry entry;
+    if (write->counted && entry_decode(bytes_span(&write->record), &entry) == ERR_NONE)
+        refund(api, &entry);
+}
+
+/* ---- from clients ---------------------------------------------------------------------------- */
+
+/* Notes that the client waits. `write`: what is new. */
+static enum err take_in(struct api *api, const struct entry *entry,
+                        const struct session_waiter *waiter, bool counted,
+                        struct session_write **write)
+{
+    enum err err = session_add(&api->session, entry, waiter, api->base.loop.now_ms, write);
+    if (err != ERR_NONE && counted)
+        refund(api, entry);
+    else if (err == ERR_NONE && *write != NULL)
+        (*write)->counted = counted;
+    return err;
 }
 
 void writes_put(struct api *api, const struct door_route *route, const struct message *message)
@@ -62,15 +106,16 @@ void writes_put(struct api *api, const struct door_route *route, const struct me
     struct session_waiter waiter = {.route = *route, .request = message->request};
     api->puts++;
     struct refusal refusal = request_put(&api->standing, &message->put, &entry);
+    bool counted;
     uint64_t wait_ms;
-    if (refusal.err == ERR_NONE && is_over_quota(api, &entry, &wait_ms)) {
-        api->puts_over_quota++;
-        api_refuse_quota(api, route, message->request, wait_ms);
-        return;
-    }
     if (refusal.err == ERR_NONE) {
         waiter.body_hash = hash_short(entry.body);
-        refusal.err = session_add(&api->session, &entry, &waiter, api->base.loop.now_ms, &write);
+        if (!admit(api, &entry, &waiter, message->put.attempt > 1, &counted, &wait_ms)) {
+            api->puts_over_quota++;
+            api_refuse_quota(api, route, message->request, wait_ms);
+            return;
+        }
+        refusal.err = take_in(api, &entry, &waiter, counted, &write);
     }
     if (refusal.err != ERR_NONE) {
         api->puts_refused++;
@@ -102,6 +147,7 @@ static void refuse_copy(struct api *api, const uint8_t *txid, enum err err)
         write->handed = 0;
         return;
     }
+    refund_write(api, write);
     api->puts_refused += write->waiter_count;
     answer_all(api, write, err, NULL);
 }
@@ -118,6 +164,8 @@ static void give_up(struct api *api, struct session_write *write, const char *de
 {
     bool open = write->handed > 0;
     api->puts_open += open;
+    if (!open)
+        refund_write(api, write);
     answer_all(api, write, open ? ERR_OPEN : ERR_NO_LEADER, detail);
 }
 

@@ -79,7 +79,7 @@ void attempt_sent(struct attempt *attempt, uint64_t now_ms, uint64_t patience_ms
 {
     attempt->state = ATTEMPT_SENT;
     attempt->count++;
-    attempt->other_node = false;
+    attempt->other_node = attempt->same_node = false;
     attempt->due_ms = now_ms + patience_ms;
 }
 
@@ -119,8 +119,11 @@ void attempt_refused(struct attempt *attempt, uint32_t send, const struct attemp
     if (send != attempt->count || attempt->state != ATTEMPT_SENT)
         return; /* of an earlier send: the present one goes on */
     attempt->state = ATTEMPT_PAUSED;
+    attempt->same_node = refusal->error == ERR_QUOTA; /* a turn of its own waits there */
     attempt->other_node = refusal->error != ERR_BUSY && refusal->error != ERR_QUOTA;
-    attempt->due_ms = now_ms + pause_ms(attempt, refusal->retry_after_ms, chance);
+    attempt->due_ms =
+        now_ms + (attempt->same_node ? refusal->retry_after_ms
+                                     : pause_ms(attempt, refusal->retry_after_ms, chance));
 }
 
 void attempt_lost(struct attempt *attempt)

@@ -23,6 +23,7 @@ enum { ATTEMPT_TRACKED_MAX = 64 };
 struct attempt {
     enum attempt_state state;
     bool is_write, other_node; /* the next send should go to another node */
+    bool same_node;            /* it should go to the one that was asked last */
     uint32_t count;            /* sends so far; the next one is count + 1 */
     uint64_t started_ms, deadline_ms, due_ms;
     uint32_t settled;         /* all sends up to this one were refused, and did nothing */

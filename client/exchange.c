@@ -169,6 +169,12 @@ static bool choose_slot(struct ca *ca, struct ask *ask, uint32_t *slot)
         *slot = ask->prefer;
         return true;
     }
+    bool same = ask->attempt.same_node && ask->slot < ca->endpoints.count &&
+                ca->endpoints.at[ask->slot].state == ENDPOINT_READY;
+    if (same) {
+        *slot = ask->slot;
+        return true;
+    }
     uint32_t avoid = ask->attempt.other_node ? ask->slot : CLIENT_ANY;
     bool spread = ca->options.spread && ask->message.type == MESSAGE_PUT;
     return endpoints_choose(&ca->endpoints, spread, avoid, slot);

@@ -218,8 +218,8 @@ static void a_quota_is_waited_for_at_the_same_node(void **state)
     static const struct attempt_refusal quota = {ERR_QUOTA, true, ERR_OUTCOME_NONE, 200};
     struct attempt attempt = a_write();
     attempt_sent(&attempt, 1000, 1500);
-    attempt_refused(&attempt, 1, &quota, 1001, 0);
-    CHECK(attempt.state == ATTEMPT_PAUSED && !attempt.other_node && attempt.due_ms == 1201);
+    attempt_refused(&attempt, 1, &quota, 1001, 49); /* to the millisecond: it is its turn */
+    CHECK(attempt.state == ATTEMPT_PAUSED && attempt.same_node && attempt.due_ms == 1201);
     attempt_tick(&attempt, 31000);
     CHECK(attempt.state == ATTEMPT_FAILED && attempt.error == ERR_QUOTA);
     CHECK(attempt.outcome == ERR_OUTCOME_NONE);

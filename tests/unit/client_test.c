@@ -154,6 +154,26 @@ TEST(a_read_that_one_node_cannot_do_goes_to_another)
     stage_close(stage);
 }
 
+/* Also by a handle that asks all nodes in turn. */
+TEST(a_quota_is_waited_for_at_the_node_that_said_it)
+{
+    struct stage *stage = stage_open(2, 1000);
+    const char *endpoints[] = {stage->nodes[0].ask_endpoint, stage->nodes[1].ask_endpoint};
+    struct ca_options options = {.timeout_ms = 1000, .patience_ms = 200, .spread = true};
+    struct ca_result result;
+    ca_close(stage->ca);
+    CHECK(ca_open(endpoints, 2, &options, &stage->ca) == CA_OK);
+    warm_up(stage, 2);
+    atomic_store(&stage->nodes[0].refuse, ERR_QUOTA);
+    atomic_store(&stage->nodes[1].refuse, ERR_QUOTA);
+    CHECK(put_text(stage->ca, "one", NULL, &result) == CA_TIMEOUT && result.attempts > 3);
+    CHECK(strcmp(result.error.name, "E_QUOTA") == 0);
+    int first = atomic_load(&stage->nodes[0].puts_seen);
+    int second = atomic_load(&stage->nodes[1].puts_seen);
+    CHECK((first == 0) != (second == 0));
+    stage_close(stage);
+}
+
 TEST(silence_until_the_deadline_is_open)
 {
     struct stage *stage = stage_open(1, 1500);
@@ -291,7 +311,8 @@ TEST_MAIN(T(a_put_can_be_read_back), T(a_list_gives_rows_in_order),
           T(an_unanswered_put_is_sent_to_another_node_and_done_once),
           T(a_refusal_after_silence_is_open), T(a_refusal_is_told_with_its_words),
           T(no_leader_until_the_deadline_is_told_as_such),
-          T(a_read_that_one_node_cannot_do_goes_to_another), T(silence_until_the_deadline_is_open),
+          T(a_read_that_one_node_cannot_do_goes_to_another),
+          T(a_quota_is_waited_for_at_the_node_that_said_it), T(silence_until_the_deadline_is_open),
           T(without_a_node_nothing_was_written), T(a_killed_node_is_left_before_patience_ends),
           T(a_node_of_another_cluster_is_not_used), T(pipelined_puts_come_back_with_their_tokens),
           T(results_that_come_in_between_delay_no_other_put),

@@ -142,6 +142,7 @@ static inline void fill_failed(enum err err, struct message *answer)
         .detail = SPAN_TEXT("as the test wants it"),
         .retryable = err_retryable(err),
         .outcome = SPAN_TEXT(err_outcome_name(err)),
+        .retry_after_ms = err == ERR_QUOTA ? 40 : 0,
     };
 }
 
