@@ -52,40 +52,60 @@ enum ca_code ca_settings_set(struct ca *ca, const struct ca_setting *settings, s
     return put_finish(ca, ask, code, result);
 }
 
-/* ---- holders ------------------------------------------------------------------------------ */
+/* ---- rows of an answer: an array of maps ---------------------------------------------------- */
 
-static bool take_holder(struct span *rest, struct ca_holder *holder)
+/* Where they go, zeroed; `take` is given each field. */
+struct rows {
+    void *at;
+    size_t size;
+    uint32_t most;
+    void (*take)(void *row, struct span key, const struct wire_value *value);
+};
+
+static bool take_row(const struct rows *rows, struct span *rest, void *row)
 {
     struct wire_value map, key, value;
-    *holder = (struct ca_holder){0};
     if (!wire_next(rest, &map) || map.kind != WIRE_MAP)
         return false;
     for (uint64_t i = 0; i < map.number; i++) {
         struct span whole;
         if (!wire_next(rest, &key) || !wire_take(rest, &whole) || !wire_next(&whole, &value))
             return false;
-        if (span_is(key.bytes, "name") && value.kind == WIRE_TEXT)
-            client_copy_text(holder->name, sizeof holder->name, value.bytes);
-        else if (span_is(key.bytes, "from") && value.kind == WIRE_U64)
-            holder->from = value.number;
-        else if (span_is(key.bytes, "until") && value.kind == WIRE_U64)
-            holder->until = value.number;
+        rows->take(row, key.bytes, &value);
     }
     return true;
+}
+
+static enum err take_rows(const struct rows *rows, struct span rest, uint32_t *count)
+{
+    struct wire_value array;
+    if (!wire_next(&rest, &array) || array.kind != WIRE_ARRAY)
+        return ERR_BAD_MESSAGE;
+    for (*count = 0; *count < array.number && *count < rows->most; ++*count)
+        if (!take_row(rows, &rest, (char *)rows->at + *count * rows->size))
+            return ERR_BAD_MESSAGE;
+    return ERR_NONE;
+}
+
+/* ---- holders ------------------------------------------------------------------------------ */
+
+static void take_holder_field(void *row, struct span key, const struct wire_value *value)
+{
+    struct ca_holder *holder = row;
+    if (span_is(key, "name") && value->kind == WIRE_TEXT)
+        client_copy_text(holder->name, sizeof holder->name, value->bytes);
+    else if (span_is(key, "from") && value->kind == WIRE_U64)
+        holder->from = value->number;
+    else if (span_is(key, "until") && value->kind == WIRE_U64)
+        holder->until = value->number;
 }
 
 static enum err take_holders(void *into, const struct message *answer)
 {
     struct ca_holders *holders = into;
-    struct span rest = answer->holders_are.holders;
-    struct wire_value array;
+    const struct rows rows = {holders->at, sizeof *holders->at, CA_HOLDERS_MAX, take_holder_field};
     *holders = (struct ca_holders){.first_id = answer->holders_are.first_id};
-    if (!wire_next(&rest, &array) || array.kind != WIRE_ARRAY)
-        return ERR_BAD_MESSAGE;
-    for (uint64_t i = 0; i < array.number && holders->count < CA_HOLDERS_MAX; i++)
-        if (!take_holder(&rest, &holders->at[holders->count++]))
-            return ERR_BAD_MESSAGE;
-    return ERR_NONE;
+    return take_rows(&rows, answer->holders_are.holders, &holders->count);
 }
 
 enum ca_code ca_holders(struct ca *ca, struct ca_holders *holders)
@@ -127,40 +147,25 @@ enum ca_code ca_holder_remove(struct ca *ca, const char *name, struct ca_result 
 
 /* ---- rules -------------------------------------------------------------------------------- */
 
-static bool take_rule(struct span *rest, struct ca_rule *rule)
+static void take_rule_field(void *row, struct span key, const struct wire_value *value)
 {
-    struct wire_value map, key, value;
-    *rule = (struct ca_rule){0};
-    if (!wire_next(rest, &map) || map.kind != WIRE_MAP)
-        return false;
-    for (uint64_t i = 0; i < map.number; i++) {
-        struct span whole;
-        if (!wire_next(rest, &key) || !wire_take(rest, &whole) || !wire_next(&whole, &value))
-            return false;
-        if (span_is(key.bytes, "tag") && value.kind == WIRE_TEXT)
-            client_copy_text(rule->tag, sizeof rule->tag, value.bytes);
-        else if (span_is(key.bytes, "keep_s") && value.kind == WIRE_U64)
-            rule->keep_s = value.number;
-        else if (span_is(key.bytes, "changes_s") && value.kind == WIRE_U64)
-            rule->changes_s = value.number;
-        else if (span_is(key.bytes, "bytes_s") && value.kind == WIRE_U64)
-            rule->bytes_s = value.number;
-    }
-    return true;
+    struct ca_rule *rule = row;
+    if (span_is(key, "tag") && value->kind == WIRE_TEXT)
+        client_copy_text(rule->tag, sizeof rule->tag, value->bytes);
+    else if (span_is(key, "keep_s") && value->kind == WIRE_U64)
+        rule->keep_s = value->number;
+    else if (span_is(key, "changes_s") && value->kind == WIRE_U64)
+        rule->changes_s = value->number;
+    else if (span_is(key, "bytes_s") && value->kind == WIRE_U64)
+        rule->bytes_s = value->number;
 }
 
 static enum err take_rules(void *into, const struct message *answer)
 {
     struct ca_rules *rules = into;
-    struct span rest = answer->rules_are.rules;
-    struct wire_value array;
+    const struct rows rows = {rules->at, sizeof *rules->at, CA_RULES_MAX, take_rule_field};
     *rules = (struct ca_rules){.first_id = answer->rules_are.first_id};
-    if (!wire_next(&rest, &array) || array.kind != WIRE_ARRAY)
-        return ERR_BAD_MESSAGE;
-    for (uint64_t i = 0; i < array.number && rules->count < CA_RULES_MAX; i++)
-        if (!take_rule(&rest, &rules->at[rules->count++]))
-            return ERR_BAD_MESSAGE;
-    return ERR_NONE;
+    return take_rows(&rows, answer->rules_are.rules, &rules->count);
 }
 
 enum ca_code ca_rules(struct ca *ca, struct ca_rules *rules)
