@@ -5,6 +5,13 @@
 #include "protocol/rules.h"
 #include "protocol/wire.h"
 
+static enum ca_code ask_for(struct ca *ca, enum message_type type,
+                            enum err (*take)(void *into, const struct message *answer), void *into)
+{
+    struct ask *ask = client_ask_open(ca, type);
+    return ask != NULL ? client_wait_for(ca, ask, take, into) : client_no_memory(ca);
+}
+
 /* ---- settings ----------------------------------------------------------------------------- */
 
 static enum err take_settings(void *into, const struct message *answer)
@@ -29,10 +36,7 @@ static enum err take_settings(void *into, const struct message *answer)
 enum ca_code ca_settings(struct ca *ca, struct ca_settings *settings)
 {
     *settings = (struct ca_settings){0};
-    struct ask *ask = client_ask_open(ca, MESSAGE_SETTINGS);
-    if (ask == NULL)
-        return client_no_memory(ca);
-    return client_wait_for(ca, ask, take_settings, settings);
+    return ask_for(ca, MESSAGE_SETTINGS, take_settings, settings);
 }
 
 enum ca_code ca_settings_set(struct ca *ca, const struct ca_setting *settings, size_t count,
@@ -111,10 +115,7 @@ static enum err take_holders(void *into, const struct message *answer)
 enum ca_code ca_holders(struct ca *ca, struct ca_holders *holders)
 {
     *holders = (struct ca_holders){0};
-    struct ask *ask = client_ask_open(ca, MESSAGE_HOLDERS);
-    if (ask == NULL)
-        return client_no_memory(ca);
-    return client_wait_for(ca, ask, take_holders, holders);
+    return ask_for(ca, MESSAGE_HOLDERS, take_holders, holders);
 }
 
 /* for_s 0: removes. */
@@ -171,10 +172,7 @@ static enum err take_rules(void *into, const struct message *answer)
 enum ca_code ca_rules(struct ca *ca, struct ca_rules *rules)
 {
     *rules = (struct ca_rules){0};
-    struct ask *ask = client_ask_open(ca, MESSAGE_RULES);
-    if (ask == NULL)
-        return client_no_memory(ca);
-    return client_wait_for(ca, ask, take_rules, rules);
+    return ask_for(ca, MESSAGE_RULES, take_rules, rules);
 }
 
 static enum ca_code put_rule(struct ca *ca, const struct ca_rule *rule, struct ca_result *result)

@@ -76,7 +76,7 @@ void *bytes_zeroed(size_t count, size_t size) __attribute__((malloc, returns_non
 void *bytes_resize(void *old, size_t count, size_t size) __attribute__((returns_nonnull));
 void bytes_free(void *memory);
 
-/* What was freed goes back to the system, of all threads: some milliseconds. */
+/* What was freed goes back to the system, of all threads: half a millisecond to one (measured). */
 void bytes_give_back(void);
 
 /* Bytes shared between threads, freed with the last holder. Immutable once shared. */

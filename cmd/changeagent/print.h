@@ -18,9 +18,8 @@ void print_count(const struct ca_count *count, enum output output);
 
 void print_node(const struct ca_node *node, enum output output);
 
-/* Rules of tags, likewise. */
-void print_rules(const struct ca_rules *rules, enum output output);
 void print_holders(const struct ca_holders *holders, enum output output);
+void print_rules(const struct ca_rules *rules, enum output output);
 
 void print_members(const struct ca_members *members, enum output output);
 

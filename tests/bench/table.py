@@ -233,8 +233,8 @@ def line_handover(nodes):
         ", ".join("%.0f" % (row["max_us"] / 1e3) for row in rows), sum(row["errors"] for row in rows))
 
 
-LINES = (("processor", line_processor), ("quota", line_quota), ("memory", line_memory), ("fanout", line_fanout), ("handover", line_handover),
-         ("sustained", line_sustained), ("restart", line_restart), ("catchup", line_catchup))
+LINES = (("processor", line_processor), ("quota", line_quota), ("memory", line_memory), ("fanout", line_fanout),
+         ("handover", line_handover), ("sustained", line_sustained), ("restart", line_restart), ("catchup", line_catchup))
 
 
 def measured(line):
