@@ -109,6 +109,20 @@ def put(endpoint, text, seconds=10.0):
     return ask(endpoint, "put", seconds, txid=os.urandom(16), born=hello["born"], attempt=1, body=body)
 
 
+def put_map(endpoint, body, seconds=10.0, **more):
+    """One put of a map, as msgpack; `more` says what kind it is, if it is not one of changes. The answer."""
+    born = ask_until(endpoint, "hello", "hello_is")["born"]
+    return ask(endpoint, "put", seconds, born=born, body=msgpack.packb(body, use_bin_type=True),
+               **dict({"txid": os.urandom(16), "attempt": 1}, **more))
+
+
+def run_tool(node, *words):
+    """The command line, at this node; its exit code, what it said, and on stderr."""
+    done = subprocess.run([os.path.join(tool.BIN, "changeagent"), *words, "--endpoints", node.places()["api"]],
+                          capture_output=True, text=True, check=False, timeout=40)
+    return done.returncode, done.stdout, done.stderr
+
+
 def put_until_done(endpoint, text, seconds=20):
     """A write that has to succeed: asked again (as another one) while the answer may be retried."""
     seen = []

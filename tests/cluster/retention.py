@@ -1,18 +1,15 @@
 """What the whole cluster agrees on, and how long changes are kept."""
 import json
 import os
-import subprocess
 
 import msgpack
-from harness import (Failed, ask, ask_until, check, log_of, must_stay, put, put_until_done, status, tool, wait_for,
-                     wait_leader)
+from harness import (Failed, ask, ask_until, check, log_of, must_stay, put, put_map, put_until_done, run_tool, status,
+                     wait_for, wait_leader)
 
 
 def configure(endpoint, settings):
     """Sets them; the answer."""
-    hello = ask_until(endpoint, "hello", "hello_is")
-    body = msgpack.packb(settings, use_bin_type=True)
-    return ask(endpoint, "put", 10, txid=os.urandom(16), born=hello["born"], attempt=1, body=body, settings=True)
+    return put_map(endpoint, settings, settings=True)
 
 
 def settings_of(node):
@@ -183,27 +180,16 @@ def test_the_log_is_cut_at_the_same_id_everywhere(house):
 
 def hold(endpoint, name, start=0, seconds=3600):
     """Sets a holder, or without a start removes it; the answer."""
-    born = ask_until(endpoint, "hello", "hello_is")["born"]
-    body = msgpack.packb(dict({"name": name}, **({"from": start, "for_s": seconds} if start else {})), use_bin_type=True)
-    return ask(endpoint, "put", 10, txid=os.urandom(16), born=born, attempt=1, body=body, holder=True)
+    return put_map(endpoint, dict({"name": name}, **({"from": start, "for_s": seconds} if start else {})), holder=True)
 
 
 def set_rule(endpoint, tag, **says):
     """Sets what a rule says, or with nothing removes it; the answer."""
-    born = ask_until(endpoint, "hello", "hello_is")["born"]
-    body = msgpack.packb(dict({"tag": tag}, **says), use_bin_type=True)
-    return ask(endpoint, "put", 10, txid=os.urandom(16), born=born, attempt=1, body=body, rule=True)
+    return put_map(endpoint, dict({"tag": tag}, **says), rule=True)
 
 
 def holders_of(node):
     return ask_until(node.places()["api"], "holders", "holders_are")["holders"]
-
-
-def run_holder(node, *words):
-    """The command line; its exit code, what it said, and on stderr."""
-    done = subprocess.run([os.path.join(tool.BIN, "changeagent"), "holder", *words, "--endpoints", node.places()["api"]],
-                          capture_output=True, text=True, check=False, timeout=40)
-    return done.returncode, done.stdout, done.stderr
 
 
 def check_refusals(node):
@@ -216,9 +202,9 @@ def check_refusals(node):
               "%r: %r" % (fields, answer))
     for words, code in ((("set", "slow"), 2), (("set", "slow", "--from", "300", "--for", "never"), 2), (("list", "slow"), 2),
                         (("set", "slow", "--from", "1"), 7), (("remove", "nobody"), 3), (("set", "a b", "--from", "300"), 1)):
-        done = run_holder(node, *words)
+        done = run_tool(node, "holder", *words)
         check(done[0] == code and done[2], "holder %r: %r" % (words, done))
-    code, said, _ = run_holder(node, "list", "-o", "json")
+    code, said, _ = run_tool(node, "holder", "list", "-o", "json")
     check(code == 0 and [row["name"] for row in json.loads(said)["holders"]] == ["fast", "slow"], "list: %r" % said)
 
 
@@ -230,7 +216,7 @@ def test_the_log_is_not_cut_past_what_a_holder_needs(house):
     for _ in range(8):
         body = msgpack.packb({"changes": [{"data": "x"}] * 50}, use_bin_type=True)
         ask_until(api, "put", "put_done", txid=os.urandom(16), born=born, attempt=1, body=body)
-    code, said, _ = run_holder(nodes[0], "set", "slow", "--from", "101", "--for", "1h")
+    code, said, _ = run_tool(nodes[0], "holder", "set", "slow", "--from", "101", "--for", "1h")
     check(code == 0 and "slow" in said and "101" in said, "set: %d %r" % (code, said))
     check(hold(nodes[1].places()["api"], "fast", 201)["verb"] == "put_done", "set by another node")
     check(configure(api, {"retention.min_records": 20})["verb"] == "put_done", "set")
@@ -244,7 +230,7 @@ def test_the_log_is_not_cut_past_what_a_holder_needs(house):
         wait_for("the holders on %s" % node.name, 20,
                  lambda: [row["name"] for row in holders_of(node)] == ["fast", "slow"], every=0.05)
     must_stay(2.5, lambda: all(first in (None, 101) for first in first_ids(nodes)), "it was cut past a holder")
-    code, said, _ = run_holder(nodes[1], "remove", "slow")
+    code, said, _ = run_tool(nodes[1], "holder", "remove", "slow")
     check(code == 0 and "slow" not in said and "fast" in said, "remove: %d %r" % (code, said))
     wait_first_id(nodes, lambda first: first == 201, "a cut up to what the other needs")
     check(hold(api, "fast", 301, 4)["verb"] == "put_done", "renewed, for a while")

@@ -5,29 +5,15 @@ import subprocess
 import threading
 import time
 
-import msgpack
-from harness import Failed, ask, ask_until, check, must_stay, status, tool, wait_for, wait_leader
+from harness import (Failed, ask_until, check, must_stay, put_map, put_until_done, run_tool, status, tool, wait_for,
+                     wait_leader)
 from retention import configure, first_ids, set_rule, wait_first_id
-
-
-def put_changes(endpoint, changes):
-    """One put, until it is done; the answer."""
-    born = ask_until(endpoint, "hello", "hello_is")["born"]
-    body = msgpack.packb({"changes": changes}, use_bin_type=True)
-    return ask_until(endpoint, "put", "put_done", txid=os.urandom(16), born=born, attempt=1, body=body)
 
 
 def rules_of(node):
     """tag -> what the rule says, as applied on the node."""
     rows = ask_until(node.places()["api"], "rules", "rules_are")["rules"]
     return {row["tag"]: (row["keep_s"], row["changes_s"], row["bytes_s"]) for row in rows}
-
-
-def run_rule(node, *words):
-    """The command line; its exit code, what it said, and on stderr."""
-    done = subprocess.run([os.path.join(tool.BIN, "changeagent"), "rule", *words, "--endpoints", node.places()["api"]],
-                          capture_output=True, text=True, check=False, timeout=40)
-    return done.returncode, done.stdout, done.stderr
 
 
 def check_refusals(node):
@@ -41,9 +27,9 @@ def check_refusals(node):
               "%r %r: %r" % (tag, says, answer))
     for words, code in ((("set", "a"), 2), (("set", "a", "--keep", "never"), 2), (("list", "a"), 2), (("set", "x" * 80, "--keep", "1h"), 2),
                         (("remove", "nothing"), 3), (("set", "a\nb", "--keep", "1h"), 1), (("set", "a", "--bytes-per-second", "-1"), 2)):
-        done = run_rule(node, *words)
+        done = run_tool(node, "rule", *words)
         check(done[0] == code and done[2], "rule %r: %r" % (words, done))
-    code, said, _ = run_rule(node, "list", "-o", "json")
+    code, said, _ = run_tool(node, "rule", "list", "-o", "json")
     check(code == 0 and json.loads(said)["rules"] == [
         {"tag": "audit/*", "keep_s": 3600, "changes_s": 0, "bytes_s": 0},
         {"tag": "late", "keep_s": 7200, "changes_s": 0, "bytes_s": 0}], "list: %r" % said)
@@ -55,8 +41,8 @@ def test_changes_of_a_tag_are_kept_longer(house):
     api = wait_leader(nodes).places()["api"]
     for at in range(8):
         tags = {2: ["audit/x", "other"], 5: ["late"]}.get(at, ["other"])
-        put_changes(api, [{"data": "x", "tags": tags}] * 50)
-    code, said, err = run_rule(nodes[0], "set", "audit/*", "--keep", "1h")
+        check(put_map(api, {"changes": [{"data": "x", "tags": tags}] * 50})["verb"] == "put_done", "put")
+    code, said, err = run_tool(nodes[0], "rule", "set", "audit/*", "--keep", "1h")
     check(code == 0 and "audit/*" in said and "3600" in said, "set: %d %r %r" % (code, said, err))
     check(set_rule(nodes[1].places()["api"], "late", keep_s=7200)["verb"] == "put_done", "set by another node")
     check(configure(api, {"retention.min_records": 20})["verb"] == "put_done", "set")
@@ -70,20 +56,18 @@ def test_changes_of_a_tag_are_kept_longer(house):
     for node in nodes:
         wait_for("the rules on %s" % node.name, 20, lambda: rules_of(node) == both, every=0.05)
     must_stay(2.5, lambda: all(first in (None, 101) for first in first_ids(nodes)), "it was cut past what a rule keeps")
-    code, said, _ = run_rule(nodes[1], "remove", "audit/*")
+    code, said, _ = run_tool(nodes[1], "rule", "remove", "audit/*")
     check(code == 0 and "audit" not in said and "late" in said, "remove: %d %r" % (code, said))
     wait_first_id(nodes, lambda first: first == 251, "a cut up to what the other keeps")
-    check(run_rule(nodes[1], "set", "late", "--keep", "1s")[0] == 0, "a shorter one")
+    check(run_tool(nodes[1], "rule", "set", "late", "--keep", "1s")[0] == 0, "a shorter one")
     wait_first_id(nodes, lambda first: first == 351, "the end of its time")
-    check(run_rule(nodes[0], "set", "late", "--keep", "0")[0] == 0, "none")
+    check(run_tool(nodes[0], "rule", "set", "late", "--keep", "0")[0] == 0, "none")
     wait_for("no rule any more", 10, lambda: all(rules_of(node) == {} for node in nodes), every=0.05)
 
 
-def put_once(endpoint, tag, count=1, seconds=10):
+def put_once(endpoint, tag, count=1, **more):
     """One put, asked once; the answer."""
-    born = ask_until(endpoint, "hello", "hello_is")["born"]
-    body = msgpack.packb({"changes": [{"data": "x", "tags": [tag]}] * count}, use_bin_type=True)
-    return ask(endpoint, "put", seconds, txid=os.urandom(16), born=born, attempt=1, body=body)
+    return put_map(endpoint, {"changes": [{"data": "x", "tags": [tag]}] * count}, **more)
 
 
 def fill_up(endpoint, tag, most):
@@ -126,7 +110,7 @@ def test_who_is_over_its_quota_waits_and_its_neighbour_does_not(house):
     nodes = cluster.nodes
     wait_leader(nodes)
     api, other = nodes[0].places()["api"], nodes[1].places()["api"]
-    code, said, err = run_rule(nodes[2], "set", "coke/*", "--changes-per-second", "3")
+    code, said, err = run_tool(nodes[2], "rule", "set", "coke/*", "--changes-per-second", "3")
     check(code == 0 and "coke/*" in said, "set: %d %r %r" % (code, said, err))
     rule = {"coke/*": (0, 3, 0)}
     wait_for("the rule everywhere", 10, lambda: all(rules_of(node) == rule for node in nodes), every=0.05)
@@ -149,3 +133,29 @@ def test_who_is_over_its_quota_waits_and_its_neighbour_does_not(house):
     check(set_rule(other, "coke/*")["verb"] == "put_done", "removed")
     wait_for("no rule", 10, lambda: rules_of(nodes[0]) == {}, every=0.05)
     check(all(put_once(api, "coke/cans")["verb"] == "put_done" for _ in range(30)), "without a rule")
+
+
+def test_a_put_that_did_not_come_in_is_not_counted(house):
+    """Twenty seconds' worth, three times: the answer of the first is lost, the second finds no leader."""
+    cluster = house.cluster()
+    nodes = cluster.nodes
+    api = wait_leader(nodes).places()["api"]
+    check(set_rule(api, "coke/*", changes_s=3)["verb"] == "put_done", "set")
+    wait_for("the rule", 10, lambda: all(rules_of(node) == {"coke/*": (0, 3, 0)} for node in nodes), every=0.05)
+    name = {"txid": os.urandom(16)}
+    first = put_once(api, "coke/cans", 60, **name)
+    again = put_once(api, "coke/cans", 60, attempt=2, **name)
+    check(first["verb"] == again["verb"] == "put_done" and first["id"] == again["id"], "again: %r %r" % (first, again))
+    check(put_once(api, "coke/cans", 60, attempt=3, **name).get("error") == "E_QUOTA", "it may be asked for once more")
+    alone = next(node for node in nodes if node.places()["api"] != api)
+    for node in nodes:
+        if node is not alone:
+            node.kill()
+    wait_for("a node without a leader", 20, lambda: not status(alone)["leader"], every=0.05)
+    failed = put_once(alone.places()["api"], "coke/cans", 60)
+    check(failed["error"] == "E_NO_LEADER" and failed["outcome"] == "none", "without a leader: %r" % failed)
+    cluster.up()
+    wait_leader(nodes)
+    put_until_done(alone.places()["api"], "of no tag")
+    done = put_once(alone.places()["api"], "coke/cans", 60)
+    check(done["verb"] == "put_done", "what did not come in was counted: %r" % done)

@@ -373,4 +373,17 @@ static inline const struct message_page *kit_read(struct kit_house *house, struc
     return &house->page.page;
 }
 
+/* Stores `count` puts of one change with 2 tags. */
+static inline void kit_fill(struct kit_house *house, struct log_kit *kit, uint64_t count)
+{
+    size_t from = kit->records.size;
+    for (uint64_t i = 0; i < count; i++) {
+        char tag[16];
+        snprintf(tag, sizeof tag, "t%u", (unsigned)(kit->last % 10));
+        kit_put(kit, kit->last + 1, 1, 1, tag, "some data");
+    }
+    kit_store(house, SPAN(kit->records.data + from, kit->records.size - from));
+    kit_turn(house);
+}
+
 #endif
