@@ -2,6 +2,7 @@
 
 #include "common/hash.h"
 #include "common/log.h"
+#include "storage/columns.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -75,15 +76,14 @@ static void adopt(struct ballot *ballot, const struct row *row)
 
 static void bind(sqlite3_stmt *write, const struct row *row)
 {
-    sqlite3_bind_int64(write, 1, (int64_t)row->term);
-    sqlite3_bind_int64(write, 2, (int64_t)row->vote);
-    sqlite3_bind_blob(write, 3, row->note.size > 0 ? (const void *)row->note.data : "",
-                      (int)row->note.size, SQLITE_STATIC);
-    sqlite3_bind_int64(write, 4, (int64_t)row->incarnation);
-    sqlite3_bind_int64(write, 5, (int64_t)row->generation);
+    bind_u64(write, 1, row->term);
+    bind_u64(write, 2, row->vote);
+    bind_blob(write, 3, row->note);
+    bind_u64(write, 4, row->incarnation);
+    bind_u64(write, 5, row->generation);
     sqlite3_bind_text(write, 6, row->newest, -1, SQLITE_STATIC);
     sqlite3_bind_text(write, 7, row->damage, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(write, 8, row_crc(row));
+    bind_u64(write, 8, row_crc(row));
 }
 
 static enum err write_row(struct ballot *ballot, const struct row *row)
@@ -109,14 +109,14 @@ static const char *column_text(sqlite3_stmt *read, int column)
 
 static enum err adopt_columns(struct ballot *ballot, sqlite3_stmt *read)
 {
-    struct row row = {.term = (uint64_t)sqlite3_column_int64(read, 0),
-                      .vote = (uint64_t)sqlite3_column_int64(read, 1),
-                      .incarnation = (uint64_t)sqlite3_column_int64(read, 3),
-                      .generation = (uint64_t)sqlite3_column_int64(read, 4),
+    struct row row = {.term = column_u64(read, 0),
+                      .vote = column_u64(read, 1),
+                      .note = column_blob(read, 2),
+                      .incarnation = column_u64(read, 3),
+                      .generation = column_u64(read, 4),
                       .newest = column_text(read, 5),
                       .damage = column_text(read, 6)};
-    row.note = SPAN(sqlite3_column_blob(read, 2), (size_t)sqlite3_column_bytes(read, 2));
-    if ((int64_t)row_crc(&row) != sqlite3_column_int64(read, 7)) {
+    if (row_crc(&row) != column_u64(read, 7)) {
         log_error("ballot_damaged", kv_text("file", ballot->store.path));
         return ERR_CORRUPT;
     }

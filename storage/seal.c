@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/worker.h"
 #include "storage/bloom.h"
+#include "storage/columns.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -76,23 +77,6 @@ static enum err sync_directory_of(const char *path)
         return store_sync_directory(".");
     *slash = 0;
     return store_sync_directory(directory);
-}
-
-static void bind_u64(sqlite3_stmt *statement, int at, uint64_t value)
-{
-    sqlite3_bind_int64(statement, at, (sqlite3_int64)value);
-}
-
-static void bind_blob(sqlite3_stmt *statement, int at, struct span blob)
-{
-    sqlite3_bind_blob64(statement, at, blob.size ? (const void *)blob.data : "", blob.size,
-                        SQLITE_STATIC);
-}
-
-static struct span column_blob(sqlite3_stmt *row, int column)
-{
-    const void *data = sqlite3_column_blob(row, column);
-    return SPAN(data, (size_t)sqlite3_column_bytes(row, column));
 }
 
 uint32_t seal_crc(uint64_t number, struct span a, struct span b)
@@ -301,7 +285,7 @@ static enum err take_summary(void *owner, sqlite3_stmt *row)
 {
     struct seal *seal = owner;
     struct span content = column_blob(row, 0), bloom = column_blob(row, 1);
-    uint32_t crc = (uint32_t)sqlite3_column_int64(row, 2);
+    uint32_t crc = (uint32_t)column_u64(row, 2);
     if (content.size < SUMMARY_SIZE || seal_crc(1, content, bloom) != crc)
         return ERR_CORRUPT;
     size_t left = content.size - SUMMARY_HEAD - 8;

@@ -1,20 +1,6 @@
 #include "storage/sealread.h"
 
-static void bind_u64(sqlite3_stmt *statement, int at, uint64_t value)
-{
-    sqlite3_bind_int64(statement, at, (sqlite3_int64)value);
-}
-
-static struct span column_blob(sqlite3_stmt *row, int column)
-{
-    const void *data = sqlite3_column_blob(row, column);
-    return SPAN(data, (size_t)sqlite3_column_bytes(row, column));
-}
-
-static uint64_t column_u64(sqlite3_stmt *row, int column)
-{
-    return (uint64_t)sqlite3_column_int64(row, column);
-}
+#include "storage/columns.h"
 
 /* Copies the one block that a statement finds, or nothing. ERR_CORRUPT: it is damaged. */
 static enum err find_block(struct sealread *read, sqlite3_stmt *statement, struct bytes *block)

@@ -1,6 +1,7 @@
 #include "storage/segment.h"
 
 #include "common/log.h"
+#include "storage/columns.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -74,11 +75,11 @@ static enum err prepare_writes(struct segment *segment)
 static enum err weigh(struct segment *segment, uint64_t from, uint64_t *count, uint64_t *bytes)
 {
     bool row;
-    sqlite3_bind_int64(segment->weigh, 1, (int64_t)from);
+    bind_u64(segment->weigh, 1, from);
     TRY(store_step(&segment->store, segment->weigh, &row));
     assert(row);
-    *count = (uint64_t)sqlite3_column_int64(segment->weigh, 0);
-    *bytes = (uint64_t)sqlite3_column_int64(segment->weigh, 1);
+    *count = column_u64(segment->weigh, 0);
+    *bytes = column_u64(segment->weigh, 1);
     sqlite3_reset(segment->weigh);
     return ERR_NONE;
 }
@@ -106,12 +107,6 @@ static enum err check_row(struct span record, uint64_t index, uint64_t expected)
     return ERR_CORRUPT;
 }
 
-static struct span blob_at(sqlite3_stmt *statement, int column)
-{
-    const void *data = sqlite3_column_blob(statement, column);
-    return SPAN(data, (size_t)sqlite3_column_bytes(statement, column));
-}
-
 /* Walks the rows of segment->read; the caller resets it. */
 static enum err copy_rows(struct segment *segment, uint64_t from, size_t bytes_max,
                           struct bytes *out, uint64_t *last)
@@ -122,8 +117,8 @@ static enum err copy_rows(struct segment *segment, uint64_t from, size_t bytes_m
         TRY(store_step(&segment->store, segment->read, &row));
         if (!row)
             return ERR_NONE;
-        struct span record = blob_at(segment->read, 1);
-        TRY(check_row(record, (uint64_t)sqlite3_column_int64(segment->read, 0), expected));
+        struct span record = column_blob(segment->read, 1);
+        TRY(check_row(record, column_u64(segment->read, 0), expected));
         if (out->size > start && out->size - start + record.size > bytes_max)
             return ERR_NONE;
         bytes_append_span(out, record);
@@ -186,8 +181,8 @@ enum err segment_refresh(struct segment *segment)
     bool row;
     TRY(store_step(&segment->store, segment->bounds, &row));
     assert(row);
-    segment->first = (uint64_t)sqlite3_column_int64(segment->bounds, 0);
-    segment->last = (uint64_t)sqlite3_column_int64(segment->bounds, 1);
+    segment->first = column_u64(segment->bounds, 0);
+    segment->last = column_u64(segment->bounds, 1);
     sqlite3_reset(segment->bounds);
     return ERR_NONE;
 }
@@ -198,8 +193,8 @@ enum err segment_read(struct segment *segment, uint64_t from, uint64_t to, size_
     *last = 0;
     if (from == 0 || from > to)
         return ERR_NOT_FOUND;
-    sqlite3_bind_int64(segment->read, 1, (int64_t)from);
-    sqlite3_bind_int64(segment->read, 2, (int64_t)(to < INT64_MAX ? to : INT64_MAX));
+    bind_u64(segment->read, 1, from);
+    bind_u64(segment->read, 2, (to < INT64_MAX ? to : INT64_MAX));
     if (from < segment->first || segment->first == 0)
         return ERR_NOT_FOUND;
     enum err err = copy_rows(segment, from, bytes_max, out, last);
@@ -212,13 +207,13 @@ enum err segment_configs(struct segment *segment, uint64_t below, uint32_t max, 
 {
     bool row = false;
     *count = 0;
-    sqlite3_bind_int64(segment->configs, 1, (int64_t)(below < INT64_MAX ? below : INT64_MAX));
-    sqlite3_bind_int64(segment->configs, 2, max);
+    bind_u64(segment->configs, 1, (below < INT64_MAX ? below : INT64_MAX));
+    bind_u64(segment->configs, 2, max);
     for (;;) {
         TRY(store_step(&segment->store, segment->configs, &row));
         if (!row)
             return ERR_NONE;
-        struct span record = blob_at(segment->configs, 0);
+        struct span record = column_blob(segment->configs, 0);
         uint64_t index = record.size >= ENTRY_HEADER_SIZE ? entry_index_of(record) : 0;
         enum err err = check_row(record, index, index);
         if (err != ERR_NONE) {
@@ -238,9 +233,9 @@ static enum err bind_record(sqlite3_stmt *insert, const struct segment *segment,
     int at = 3 * (int)before;
     if (segment->last != 0 && index != segment->last + 1 + before)
         return ERR_GAP;
-    sqlite3_bind_int64(insert, at + 1, (int64_t)index);
+    bind_u64(insert, at + 1, index);
     sqlite3_bind_int(insert, at + 2, entry_kind_of(record));
-    sqlite3_bind_blob(insert, at + 3, record.data, (int)record.size, SQLITE_STATIC);
+    bind_blob(insert, at + 3, record);
     return ERR_NONE;
 }
 
@@ -277,7 +272,7 @@ enum err segment_cut(struct segment *segment, uint64_t from)
 {
     uint64_t count, bytes;
     TRY(weigh(segment, from, &count, &bytes));
-    sqlite3_bind_int64(segment->cut, 1, (int64_t)from);
+    bind_u64(segment->cut, 1, from);
     TRY(store_step(&segment->store, segment->cut, NULL));
     segment->bytes -= bytes;
     if (from <= segment->first)

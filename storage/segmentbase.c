@@ -1,6 +1,8 @@
 /* segmentbase.c - what the first entry of a file follows, kept in the file itself. */
 #include "storage/segment.h"
 
+#include "storage/columns.h"
+
 static uint32_t base_crc(uint64_t index, uint64_t term, struct span hash, struct span configs)
 {
     uint64_t numbers[] = {index, term};
@@ -19,31 +21,24 @@ enum err segment_note_base(struct segment *segment, const struct segment_base *b
     sqlite3_stmt *note = NULL;
     struct span hash = SPAN(base->hash, HASH_SIZE), configs = bytes_span(&base->configs);
     TRY(store_prepare(&segment->store, "REPLACE INTO base VALUES (1, ?1, ?2, ?3, ?4, ?5)", &note));
-    sqlite3_bind_int64(note, 1, (int64_t)base->index);
-    sqlite3_bind_int64(note, 2, (int64_t)base->term);
-    sqlite3_bind_blob(note, 3, hash.data, (int)hash.size, SQLITE_STATIC);
-    sqlite3_bind_blob(note, 4, configs.size ? (const void *)configs.data : "", (int)configs.size,
-                      SQLITE_STATIC);
-    sqlite3_bind_int64(note, 5, base_crc(base->index, base->term, hash, configs));
+    bind_u64(note, 1, base->index);
+    bind_u64(note, 2, base->term);
+    bind_blob(note, 3, hash);
+    bind_blob(note, 4, configs);
+    bind_u64(note, 5, base_crc(base->index, base->term, hash, configs));
     enum err err = store_step(&segment->store, note, NULL);
     sqlite3_finalize(note);
     return err;
 }
 
-static struct span blob_at(sqlite3_stmt *row, int column)
-{
-    const void *data = sqlite3_column_blob(row, column);
-    return SPAN(data, (size_t)sqlite3_column_bytes(row, column));
-}
-
 /* Reads the row of `base` the statement stands on. */
 static enum err read_base(sqlite3_stmt *row, struct segment_base *base)
 {
-    struct span hash = blob_at(row, 2), configs = blob_at(row, 3);
-    base->index = (uint64_t)sqlite3_column_int64(row, 0);
-    base->term = (uint64_t)sqlite3_column_int64(row, 1);
+    struct span hash = column_blob(row, 2), configs = column_blob(row, 3);
+    base->index = column_u64(row, 0);
+    base->term = column_u64(row, 1);
     if (hash.size != HASH_SIZE ||
-        base_crc(base->index, base->term, hash, configs) != (uint32_t)sqlite3_column_int64(row, 4))
+        base_crc(base->index, base->term, hash, configs) != (uint32_t)column_u64(row, 4))
         return ERR_CORRUPT;
     memcpy(base->hash, hash.data, HASH_SIZE);
     bytes_append_span(&base->configs, configs);

@@ -1,5 +1,6 @@
 #include "storage/state.h"
 
+#include "storage/columns.h"
 #include "storage/doubt.h"
 #include "storage/statemark.h"
 
@@ -12,28 +13,6 @@ static uint32_t tag_crc(struct span tag, const struct state_tag *known)
 {
     uint32_t crc = hash_crc32c(0, tag);
     return hash_crc32c(crc, SPAN(known, sizeof *known));
-}
-
-static struct span column_blob(sqlite3_stmt *row, int column)
-{
-    const void *data = sqlite3_column_blob(row, column);
-    return SPAN(data, (size_t)sqlite3_column_bytes(row, column));
-}
-
-static uint64_t column_u64(sqlite3_stmt *row, int column)
-{
-    return (uint64_t)sqlite3_column_int64(row, column);
-}
-
-static void bind_u64(sqlite3_stmt *statement, int at, uint64_t value)
-{
-    sqlite3_bind_int64(statement, at, (sqlite3_int64)value);
-}
-
-static void bind_blob(sqlite3_stmt *statement, int at, struct span blob)
-{
-    sqlite3_bind_blob64(statement, at, blob.size ? (const void *)blob.data : "", blob.size,
-                        SQLITE_STATIC);
 }
 
 #define TAG_COLUMNS "first, last, count, crc"

@@ -1,18 +1,7 @@
 #include "storage/statekeys.h"
 
 #include "common/hash.h"
-
-static void bind_blob(sqlite3_stmt *statement, int at, struct span blob)
-{
-    sqlite3_bind_blob64(statement, at, blob.size ? (const void *)blob.data : "", blob.size,
-                        SQLITE_TRANSIENT);
-}
-
-static struct span column_blob(sqlite3_stmt *row, int column)
-{
-    const void *data = sqlite3_column_blob(row, column);
-    return SPAN(data, (size_t)sqlite3_column_bytes(row, column));
-}
+#include "storage/columns.h"
 
 static uint32_t crc_of(struct span key, const struct statekeys_row *row)
 {
@@ -24,10 +13,10 @@ static uint32_t crc_of(struct span key, const struct statekeys_row *row)
 /* Columns id, removed, row, crc from `at` on. */
 static enum err take_row(sqlite3_stmt *from, int at, struct span key, struct statekeys_row *row)
 {
-    row->id = (uint64_t)sqlite3_column_int64(from, at);
-    row->removed = sqlite3_column_int64(from, at + 1) != 0;
+    row->id = column_u64(from, at);
+    row->removed = column_u64(from, at + 1) != 0;
     row->row = column_blob(from, at + 2);
-    bool sound = crc_of(key, row) == (uint32_t)sqlite3_column_int64(from, at + 3) && row->id > 0;
+    bool sound = crc_of(key, row) == (uint32_t)column_u64(from, at + 3) && row->id > 0;
     return sound ? ERR_NONE : ERR_CORRUPT;
 }
 
@@ -54,10 +43,10 @@ void statekeys_close(struct statekeys *keys)
 enum err statekeys_put(struct statekeys *keys, struct span key, const struct statekeys_row *row)
 {
     bind_blob(keys->put, 1, key);
-    sqlite3_bind_int64(keys->put, 2, (sqlite3_int64)row->id);
-    sqlite3_bind_int64(keys->put, 3, row->removed);
+    bind_u64(keys->put, 2, row->id);
+    bind_u64(keys->put, 3, row->removed);
     bind_blob(keys->put, 4, row->row);
-    sqlite3_bind_int64(keys->put, 5, crc_of(key, row));
+    bind_u64(keys->put, 5, crc_of(key, row));
     enum err err = store_step(keys->store, keys->put, NULL);
     sqlite3_clear_bindings(keys->put);
     return err;

@@ -1,5 +1,7 @@
 #include "storage/statepacks.h"
 
+#include "storage/columns.h"
+
 enum { FIXED_SIZE = 53, PRUNE_MAX = 8192 };
 
 /* ---- rows of a pack -------------------------------------------------------------------------- */
@@ -46,16 +48,10 @@ static uint32_t crc_of(uint64_t first, uint64_t last, uint64_t ts, struct span r
     return hash_crc32c(hash_crc32c(0, SPAN(numbers, sizeof numbers)), rows);
 }
 
-static uint64_t column_u64(sqlite3_stmt *row, int column)
-{
-    return (uint64_t)sqlite3_column_int64(row, column);
-}
-
 /* Columns first, last, ts, rows, crc. */
 static enum err read_pack(sqlite3_stmt *row, struct span *rows)
 {
-    const void *data = sqlite3_column_blob(row, 3);
-    *rows = SPAN(data, (size_t)sqlite3_column_bytes(row, 3));
+    *rows = column_blob(row, 3);
     uint32_t crc = crc_of(column_u64(row, 0), column_u64(row, 1), column_u64(row, 2), *rows);
     return crc == (uint32_t)column_u64(row, 4) ? ERR_NONE : ERR_CORRUPT;
 }
@@ -68,11 +64,11 @@ enum err statepacks_end(struct statepacks *packs)
     struct span rows = bytes_span(&packs->rows);
     if (packs->count == 0)
         return ERR_NONE;
-    sqlite3_bind_int64(add, 1, (sqlite3_int64)packs->first);
-    sqlite3_bind_int64(add, 2, (sqlite3_int64)packs->last);
-    sqlite3_bind_int64(add, 3, (sqlite3_int64)packs->ts);
-    sqlite3_bind_blob64(add, 4, rows.data, rows.size, SQLITE_STATIC);
-    sqlite3_bind_int64(add, 5, crc_of(packs->first, packs->last, packs->ts, rows));
+    bind_u64(add, 1, packs->first);
+    bind_u64(add, 2, packs->last);
+    bind_u64(add, 3, packs->ts);
+    bind_blob(add, 4, rows);
+    bind_u64(add, 5, crc_of(packs->first, packs->last, packs->ts, rows));
     TRY(store_step(packs->store, add, NULL));
     sqlite3_clear_bindings(add);
     bytes_clear(&packs->rows);
@@ -114,7 +110,7 @@ enum err statepacks_prune(struct statepacks *packs, uint64_t floor, uint64_t kee
     TRY(find_expired(packs, floor, keep_index, &expired));
     if (expired == 0)
         return ERR_NONE;
-    sqlite3_bind_int64(packs->prune, 1, (sqlite3_int64)expired);
+    bind_u64(packs->prune, 1, expired);
     return store_step(packs->store, packs->prune, NULL);
 }
 
@@ -124,7 +120,7 @@ enum err statepacks_find(struct statepacks *packs, uint64_t index, struct outcom
 {
     struct span rows;
     bool row;
-    sqlite3_bind_int64(packs->read, 1, (sqlite3_int64)index);
+    bind_u64(packs->read, 1, index);
     TRY(store_step(packs->store, packs->read, &row));
     if (!row)
         return ERR_NOT_FOUND;
@@ -155,7 +151,7 @@ enum err statepacks_walk(struct statepacks *packs, uint64_t from, statepacks_eac
     enum err err = ERR_NONE;
     bool row = true;
     sqlite3_reset(packs->walk);
-    sqlite3_bind_int64(packs->walk, 1, (sqlite3_int64)from);
+    bind_u64(packs->walk, 1, from);
     while (err == ERR_NONE) {
         struct span rows;
         TRY(store_step(packs->store, packs->walk, &row));
