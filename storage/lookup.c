@@ -12,6 +12,11 @@ enum err lookup_find(const struct lookup *lookup, uint64_t id, uint64_t *log_ind
     return tagindex_find(lookup->memory, id, log_index, ordinal) ? ERR_NONE : ERR_CORRUPT;
 }
 
+bool lookup_guess(const struct lookup *lookup, uint64_t id, uint64_t *log_index)
+{
+    return lookup->file != NULL && sealread_guess(lookup->file, id, log_index);
+}
+
 enum err lookup_hash(const struct lookup *lookup, uint64_t id, uint8_t hash[HASH_SIZE])
 {
     if (lookup->file != NULL)

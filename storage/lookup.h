@@ -16,6 +16,9 @@ struct lookup {
 MUST_USE enum err lookup_find(const struct lookup *lookup, uint64_t id, uint64_t *log_index,
                               uint32_t *ordinal);
 
+/* The same without a look at a sealed file; see sealread_guess. */
+bool lookup_guess(const struct lookup *lookup, uint64_t id, uint64_t *log_index);
+
 /* Copies the change hash at `id`, from the one before the first id of the part on. ERR_CORRUPT. */
 MUST_USE enum err lookup_hash(const struct lookup *lookup, uint64_t id, uint8_t hash[HASH_SIZE]);
 

@@ -48,59 +48,108 @@ static enum err find_change(struct row_reader *reader, uint32_t ordinal, struct 
     return ERR_NONE;
 }
 
-static enum err find(struct row_reader *reader, uint64_t id, struct lookup *lookup,
-                     struct change *change, struct row_time *time)
+static enum err open_lookup(struct row_reader *reader, uint64_t id, struct lookup *lookup)
 {
     struct shelf_part *part = shelf_part_of_id(reader->shelf, id);
-    uint64_t log_index;
-    uint32_t ordinal;
-    if (part == NULL)
-        return ERR_CORRUPT;
-    TRY(shelf_lookup(reader->shelf, part, lookup));
-    TRY(lookup_find(lookup, id, &log_index, &ordinal));
-    TRY(find_record(reader, log_index));
+    return part == NULL ? ERR_CORRUPT : shelf_lookup(reader->shelf, part, lookup);
+}
+
+/* Lends the change at a place of the log. */
+static enum err take(struct row_reader *reader, uint64_t index, uint32_t ordinal,
+                     struct change *change, struct row_time *time)
+{
+    TRY(find_record(reader, index));
     TRY(find_change(reader, ordinal, change));
     time->ts = change_ts(change, reader->record.ts);
     time->error_ns = change->ts == 0 ? entry_clock_error_ns(reader->record.clock_error) : 0;
     return ERR_NONE;
 }
 
+static enum err find(struct row_reader *reader, const struct lookup *lookup, uint64_t id,
+                     struct change *change, struct row_time *time)
+{
+    uint64_t index;
+    uint32_t ordinal;
+    TRY(lookup_find(lookup, id, &index, &ordinal));
+    return take(reader, index, ordinal, change, time);
+}
+
+/* Whether a change is the one with this id: its hash is the one that the index tells. */
+static enum err check(const struct lookup *lookup, uint64_t id, const struct row_time *time,
+                      const struct change *change, uint8_t hash[HASH_SIZE])
+{
+    uint8_t before[HASH_SIZE], told[HASH_SIZE];
+    TRY(lookup_hash(lookup, id - 1, before));
+    TRY(lookup_hash(lookup, id, told));
+    change_hash(before, id, time->ts, change, hash);
+    return memcmp(hash, told, HASH_SIZE) == 0 ? ERR_NONE : ERR_CORRUPT;
+}
+
+/* Most parts have one change a record: the hash tells whether this one does, and a page of the
+ * index less is read. */
+static bool read_guessed(struct row_reader *reader, const struct lookup *lookup, uint64_t id,
+                         struct change *change, struct row_time *time, uint8_t hash[HASH_SIZE])
+{
+    uint64_t index;
+    return lookup_guess(lookup, id, &index) && take(reader, index, 0, change, time) == ERR_NONE &&
+           check(lookup, id, time, change, hash) == ERR_NONE;
+}
+
 enum err row_read(struct row_reader *reader, uint64_t id, struct change *change,
                   struct row_time *time, uint8_t hash[HASH_SIZE])
 {
     struct lookup lookup;
-    uint8_t before[HASH_SIZE], told[HASH_SIZE];
-    TRY(find(reader, id, &lookup, change, time));
-    TRY(lookup_hash(&lookup, id - 1, before));
-    TRY(lookup_hash(&lookup, id, told));
-    change_hash(before, id, time->ts, change, hash);
-    return memcmp(hash, told, HASH_SIZE) == 0 ? ERR_NONE : ERR_CORRUPT;
+    TRY(open_lookup(reader, id, &lookup));
+    if (read_guessed(reader, &lookup, id, change, time, hash))
+        return ERR_NONE;
+    TRY(find(reader, &lookup, id, change, time));
+    return check(&lookup, id, time, change, hash);
 }
 
 enum err row_time(struct row_reader *reader, uint64_t id, struct row_time *time)
 {
     struct lookup lookup;
     struct change change;
-    return find(reader, id, &lookup, &change, time);
+    TRY(open_lookup(reader, id, &lookup));
+    return find(reader, &lookup, id, &change, time);
 }
 
-/* The time of the first change of a part is asked for once. */
-static enum err first_ts(struct row_reader *reader, uint64_t id, uint64_t *ts)
+/* The middle one of those ids in low..high - 1 whose time is in memory. False: there is none. */
+static bool find_kept(const struct shelf_part *part, uint64_t low, uint64_t high, uint64_t *middle,
+                      uint64_t *ts)
 {
-    struct shelf_part *part = shelf_part_of_id(reader->shelf, id);
-    if (part != NULL && part->first_ts != 0) {
-        *ts = part->first_ts;
-        return ERR_NONE;
-    }
+    uint64_t first_id;
+    struct span times = shelf_times(part, &first_id);
+    if (times.size == 0 || low < first_id)
+        return false;
+    uint64_t from = (low - first_id + TAGINDEX_TIMES_EACH - 1) / TAGINDEX_TIMES_EACH;
+    uint64_t to = (high - 1 - first_id) / TAGINDEX_TIMES_EACH;
+    uint64_t slot = from + (to - from) / 2;
+    if (from > to || slot >= times.size / sizeof *ts)
+        return false;
+    *middle = first_id + slot * TAGINDEX_TIMES_EACH;
+    *ts = load_u64(times.data + slot * sizeof *ts);
+    return true;
+}
+
+/* The time of the first change of a part is asked for once, where it is not kept anyway. */
+static enum err first_ts(struct row_reader *reader, struct shelf_part *part, uint64_t id,
+                         uint64_t *ts)
+{
     struct row_time time;
-    TRY(row_time(reader, id, &time));
-    *ts = time.ts;
-    if (part != NULL)
+    uint64_t same;
+    if (find_kept(part, id, id + 1, &same, ts))
+        return ERR_NONE;
+    if (part->first_ts == 0) {
+        TRY(row_time(reader, id, &time));
         part->first_ts = time.ts;
+    }
+    *ts = part->first_ts;
     return ERR_NONE;
 }
 
-/* Where to look next: at the first id of a part while the range spans several. */
+/* Where to look next: at the first id of a part while the range spans several, then at those whose
+ * time is in memory. */
 static enum err probe(struct row_reader *reader, uint64_t low, uint64_t high, uint64_t *middle,
                       uint64_t *ts)
 {
@@ -109,9 +158,12 @@ static enum err probe(struct row_reader *reader, uint64_t low, uint64_t high, ui
     struct row_time time;
     if (first != last) {
         uint64_t next;
-        shelf_ids(shelf, shelf->parts[first + (last - first + 1) / 2], middle, &next);
-        return first_ts(reader, *middle, ts);
+        struct shelf_part *part = shelf->parts[first + (last - first + 1) / 2];
+        shelf_ids(shelf, part, middle, &next);
+        return first_ts(reader, part, *middle, ts);
     }
+    if (find_kept(shelf->parts[first], low, high, middle, ts))
+        return ERR_NONE;
     *middle = low + (high - low) / 2;
     TRY(row_time(reader, *middle, &time));
     *ts = time.ts;

@@ -2,15 +2,14 @@
 
 #include "common/hash.h"
 #include "common/log.h"
-#include "common/worker.h"
 #include "storage/bloom.h"
 #include "storage/columns.h"
+#include "storage/sealtables.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static const char *const steps[] = {
@@ -29,8 +28,10 @@ static const char *const steps[] = {
     "STRICT;"
     "CREATE TABLE tags(number INTEGER PRIMARY KEY, previous INTEGER NOT NULL, ids BLOB NOT NULL,"
     " crc INTEGER NOT NULL) STRICT;",
-    /* 3: the digest of the segment file is shorter; the tables are the same. */
-    "",
+    /* 3: the digest of the segment file is shorter. `times` came later, and the number did not
+     * change for it: who does not know the table reads the others, and it may be missing. */
+    "CREATE TABLE times(first INTEGER PRIMARY KEY, content BLOB NOT NULL, crc INTEGER NOT NULL)"
+    " STRICT;",
     NULL,
 };
 
@@ -87,107 +88,6 @@ uint32_t seal_crc(uint64_t number, struct span a, struct span b)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-static enum err write_block(struct store *store, sqlite3_stmt *add, uint64_t key,
-                            struct span content)
-{
-    if (key / SEAL_HASH_BLOCK % GIVE_WAY_ROWS == 0)
-        worker_give_way();
-    bind_u64(add, 1, key);
-    bind_blob(add, 2, content);
-    bind_u64(add, 3, seal_crc(key, content, SPAN(NULL, 0)));
-    return store_step(store, add, NULL);
-}
-
-/* The key of a block of hashes is its place, that of a block of runs the first id in it. */
-static enum err write_hashes(struct store *store, sqlite3_stmt *add, struct span hashes)
-{
-    for (size_t at = 0; at < hashes.size; at += SEAL_HASH_BLOCK) {
-        size_t left = hashes.size - at;
-        size_t size = left < SEAL_HASH_BLOCK ? left : SEAL_HASH_BLOCK;
-        TRY(write_block(store, add, at, SPAN(hashes.data + at, size)));
-    }
-    return ERR_NONE;
-}
-
-static enum err write_runs(struct store *store, sqlite3_stmt *add, const struct tagindex *index)
-{
-    for (uint32_t slot = 0; slot < index->run_count; slot += SEAL_RUNS_BLOCK) {
-        uint32_t left = index->run_count - slot;
-        size_t size = (left < SEAL_RUNS_BLOCK ? left : SEAL_RUNS_BLOCK) * sizeof *index->runs;
-        TRY(write_block(store, add, index->runs[slot].id, SPAN(&index->runs[slot], size)));
-    }
-    return ERR_NONE;
-}
-
-static enum err write_blocks(struct store *store, const struct tagindex *index)
-{
-    sqlite3_stmt *runs = NULL, *hashes = NULL;
-    enum err err = store_prepare(store, "INSERT INTO runs VALUES(?1, ?2, ?3)", &runs);
-    if (err == ERR_NONE)
-        err = store_prepare(store, "INSERT INTO hashes VALUES(?1, ?2, ?3)", &hashes);
-    if (err == ERR_NONE)
-        err = write_runs(store, runs, index);
-    if (err == ERR_NONE)
-        err = write_hashes(store, hashes, bytes_span(&index->hashes));
-    sqlite3_finalize(runs);
-    sqlite3_finalize(hashes);
-    return err;
-}
-
-static int compare_tags(const void *a, const void *b, void *map)
-{
-    uint32_t left, right;
-    memcpy(&left, a, sizeof left);
-    memcpy(&right, b, sizeof right);
-    return span_compare(tagmap_text(map, left), tagmap_text(map, right));
-}
-
-static enum err write_tag(struct store *store, sqlite3_stmt *name, sqlite3_stmt *ids, uint64_t rank,
-                          struct span tag, const struct tagindex_list *list)
-{
-    struct span offsets = SPAN(list->offsets, list->count * sizeof *list->offsets);
-    bind_u64(name, 1, rank);
-    bind_blob(name, 2, tag);
-    bind_u64(name, 3, seal_crc(rank, tag, SPAN(NULL, 0)));
-    TRY(store_step(store, name, NULL));
-    bind_u64(ids, 1, rank);
-    bind_u64(ids, 2, list->previous);
-    bind_blob(ids, 3, offsets);
-    bind_u64(ids, 4, seal_crc(rank, SPAN(&list->previous, sizeof list->previous), offsets));
-    return store_step(store, ids, NULL);
-}
-
-/* In the order of their bytes, so that a reader finds one by halving. */
-static enum err write_sorted(struct store *store, const struct tagindex *index,
-                             const uint32_t *order)
-{
-    sqlite3_stmt *name = NULL, *ids = NULL;
-    enum err err = store_prepare(store, "INSERT INTO names VALUES(?1, ?2, ?3)", &name);
-    if (err == ERR_NONE)
-        err = store_prepare(store, "INSERT INTO tags VALUES(?1, ?2, ?3, ?4)", &ids);
-    for (uint32_t rank = 0; rank < index->tags.count && err == ERR_NONE; rank++) {
-        err = write_tag(store, name, ids, rank, tagmap_text(&index->tags, order[rank]),
-                        &index->lists[order[rank]]);
-        if (rank % GIVE_WAY_ROWS == 0)
-            worker_give_way();
-    }
-    sqlite3_finalize(name);
-    sqlite3_finalize(ids);
-    return err;
-}
-
-static enum err write_tags(struct store *store, const struct tagindex *index)
-{
-    uint32_t count = index->tags.count, *order = bytes_zeroed(count + 1, sizeof *order);
-    struct tagmap map = index->tags; /* as the sort wants it: not constant */
-    for (uint32_t number = 0; number < count; number++)
-        order[number] = number;
-    qsort_r(order, count, sizeof *order, compare_tags, &map);
-    enum err err = write_sorted(store, index, order);
-    bytes_free(order);
-    return err;
-}
-
 /* Returns its size. */
 static size_t encode_summary(const struct seal *seal, uint8_t content[SUMMARY_SIZE_MAX])
 {
@@ -238,6 +138,8 @@ static void complete(struct seal *seal, const struct tagindex *index)
     seal->first_id = index->first_id;
     seal->next_id = index->next_id;
     seal->tag_count = index->tags.count;
+    bytes_clear(&seal->times);
+    bytes_append_span(&seal->times, bytes_span(&index->times));
     memcpy(seal->first_hash, tagindex_hash(index, index->first_id - 1), HASH_SIZE);
     memcpy(seal->last_hash, tagindex_hash(index, index->next_id - 1), HASH_SIZE);
     for (uint32_t number = 0; number < index->tags.count; number++)
@@ -255,8 +157,7 @@ static enum err write_file(const char *path, const struct tagindex *index, const
     TRY(store_open(&store, path, &schema));
     TRY(store_begin(&store));
     TRY(write_summary(&store, seal));
-    TRY(write_blocks(&store, index));
-    TRY(write_tags(&store, index));
+    TRY(sealtables_write(&store, index));
     TRY(store_commit(&store));
     return store_seal(&store);
 }
@@ -302,11 +203,28 @@ static enum err take_summary(void *owner, sqlite3_stmt *row)
     return ERR_NONE;
 }
 
+static enum err take_times(void *owner, sqlite3_stmt *row)
+{
+    uint64_t first = column_u64(row, 0);
+    struct span content = column_blob(row, 1);
+    if (seal_crc(first, content, SPAN(NULL, 0)) != (uint32_t)column_u64(row, 2))
+        return ERR_CORRUPT;
+    bytes_append_span(owner, content);
+    return ERR_NONE;
+}
+
+static enum err note_row(void *owner, sqlite3_stmt *row)
+{
+    (void)row;
+    *(bool *)owner = true;
+    return ERR_NONE;
+}
+
 static enum err read_summary(struct store *store, struct seal *seal)
 {
     TRY(walk(store, "SELECT content, bloom, crc FROM summary", take_summary, seal));
     bool sound = seal->bloom.size > 0 && seal->first_id > 0 && seal->next_id >= seal->first_id;
-    return sound ? ERR_NONE : ERR_CORRUPT;
+    return sound ? seal_times(store, seal->next_id - seal->first_id, &seal->times) : ERR_CORRUPT;
 }
 
 /* ---- public --------------------------------------------------------------------------------- */
@@ -314,6 +232,7 @@ static enum err read_summary(struct store *store, struct seal *seal)
 void seal_close(struct seal *seal)
 {
     bytes_close(&seal->bloom);
+    bytes_close(&seal->times);
     *seal = (struct seal){0};
 }
 
@@ -349,6 +268,17 @@ enum err seal_read(const char *segment_path, struct seal *seal)
     SCOPED(store) store = {0};
     TRY(seal_open(segment_path, &store));
     return read_summary(&store, seal);
+}
+
+enum err seal_times(struct store *store, uint64_t changes, struct bytes *times)
+{
+    bool there = false;
+    TRY(walk(store, "SELECT 1 FROM sqlite_schema WHERE name = 'times'", note_row, &there));
+    if (!there)
+        return ERR_NONE;
+    TRY(walk(store, "SELECT first, content, crc FROM times ORDER BY first", take_times, times));
+    bool sound = times->size == 0 || tagindex_times_are(changes, times->size);
+    return sound ? ERR_NONE : ERR_CORRUPT;
 }
 
 enum err seal_remove(const char *segment_path)

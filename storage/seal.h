@@ -1,8 +1,9 @@
 /* seal.h - the .index file beside a sealed segment, and how it comes there.
  *
  * Written once, to a temporary name, synced, renamed; read by immutable=1 ever
- * after. It holds the tagindex of the segment, a Bloom filter of its tags and a
- * digest of the segment file. Every blob carries a checksum (S6). */
+ * after. It holds the tagindex of the segment, a Bloom filter of its tags, the log
+ * time of some of its changes and a digest of the segment file. Every blob carries a
+ * checksum (S6). */
 #ifndef STORAGE_SEAL_H
 #define STORAGE_SEAL_H
 
@@ -19,12 +20,13 @@ struct seal {
     uint8_t last_hash[HASH_SIZE];     /* at next_id - 1 */
     struct digest file;               /* of the sealed segment file */
     struct bytes bloom;
+    struct bytes times; /* as in tagindex; empty: the file is of an earlier build */
 };
 
 void seal_close(struct seal *seal);
 
 /* Writes SEGMENT_PATH.index. `seal` brings the log indexes and the digest of the file, and gets the
- * rest: ids, hashes, filter. ERR_IO, ERR_NOSPACE. */
+ * rest: ids, hashes, filter, times. ERR_IO, ERR_NOSPACE. */
 MUST_USE enum err seal_write(const char *segment_path, const struct tagindex *index,
                              struct seal *seal);
 
@@ -42,6 +44,10 @@ MUST_USE enum err seal_open(const char *segment_path, struct store *store);
 
 /* Reads the summary. ERR_NOT_FOUND: no such file.  ERR_CORRUPT, ERR_VERSION, ERR_IO. */
 MUST_USE enum err seal_read(const char *segment_path, struct seal *seal);
+
+/* Appends the times of so many changes, as they are in tagindex; none if the file has none: it, or
+ * the one it was made of, is of an earlier build. ERR_CORRUPT, ERR_IO. */
+MUST_USE enum err seal_times(struct store *store, uint64_t changes, struct bytes *times);
 
 /* Reads all of it, each row checked (sealread.c). Errors as above. */
 MUST_USE enum err seal_load(const char *segment_path, struct tagindex *index);

@@ -50,6 +50,8 @@ enum err sealread_open(struct sealread *read, const char *segment_path, const st
         return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
     read->first_id = seal->first_id;
     read->next_id = seal->next_id;
+    read->first_index = seal->first_index;
+    read->even = seal->last_index - seal->first_index == seal->next_id - 1 - seal->first_id;
     read->tag_count = seal->tag_count;
     read->hashes_at = UINT64_MAX;
     return prepare(read);
@@ -99,6 +101,11 @@ static enum err find_run_block(struct sealread *read, uint64_t id)
     return take_block(read, read->run, &read->runs);
 }
 
+static uint64_t even_index(const struct sealread *read, uint64_t id)
+{
+    return read->first_index + (id - read->first_id);
+}
+
 enum err sealread_find(struct sealread *read, uint64_t id, uint64_t *log_index, uint32_t *ordinal)
 {
     if (id < read->first_id || id >= read->next_id)
@@ -117,7 +124,14 @@ enum err sealread_find(struct sealread *read, uint64_t id, uint64_t *log_index, 
     }
     *log_index = run_at(read, low).index;
     *ordinal = (uint32_t)(id - run_at(read, low).id);
+    read->even = read->even && *ordinal == 0 && *log_index == even_index(read, id);
     return ERR_NONE;
+}
+
+bool sealread_guess(const struct sealread *read, uint64_t id, uint64_t *log_index)
+{
+    *log_index = even_index(read, id);
+    return read->even;
 }
 
 enum err sealread_hash(struct sealread *read, uint64_t id, uint8_t hash[HASH_SIZE])
@@ -257,6 +271,8 @@ enum err sealread_load(struct sealread *read, struct tagindex *index)
     if (err == ERR_NONE)
         err =
             take_all(read, "SELECT first, content, crc FROM hashes ORDER BY first", &index->hashes);
+    if (err == ERR_NONE)
+        err = seal_times(&read->store, index->next_id - index->first_id, &index->times);
     index->run_count = index->run_room = (uint32_t)(runs.size / sizeof *index->runs);
     index->runs = bytes_resize(NULL, index->run_count + 1, sizeof *index->runs);
     if (runs.size > 0)

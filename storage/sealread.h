@@ -12,6 +12,8 @@ struct sealread {
     sqlite3_stmt *run, *run_at, *hash, *name, *ids;
     bool uneven; /* blocks of runs do not begin where they would with one change a record */
     uint64_t first_id, next_id, tag_count;
+    uint64_t first_index;           /* of the log */
+    bool even;                      /* as far as it was seen every record has one change */
     struct bytes runs, hashes, tag; /* used last */
     uint64_t hashes_at;
 };
@@ -24,6 +26,10 @@ void sealread_close(struct sealread *read);
 /* Where the change is in the log. ERR_CORRUPT: also if the id is not in this part. */
 MUST_USE enum err sealread_find(struct sealread *read, uint64_t id, uint64_t *log_index,
                                 uint32_t *ordinal);
+
+/* Where the change most likely is, without a look at the file: right where every record of the part
+ * has one change. To be believed only if its hash says so. False: nothing to go by. */
+bool sealread_guess(const struct sealread *read, uint64_t id, uint64_t *log_index);
 
 /* Copies the change hash at `id`, from first_id - 1 on. ERR_CORRUPT. */
 MUST_USE enum err sealread_hash(struct sealread *read, uint64_t id, uint8_t hash[HASH_SIZE]);

@@ -261,6 +261,14 @@ struct shelf_part *shelf_part_of_id(struct shelf *shelf, uint64_t id)
     return first <= id && id < next ? shelf->parts[slot] : NULL;
 }
 
+struct span shelf_times(const struct shelf_part *part, uint64_t *first_id)
+{
+    if (!part->indexed && part->index == NULL)
+        return SPAN(NULL, 0);
+    *first_id = part->indexed ? part->seal.first_id : part->index->first_id;
+    return bytes_span(part->indexed ? &part->seal.times : &part->index->times);
+}
+
 enum err shelf_lookup(struct shelf *shelf, struct shelf_part *part, struct lookup *lookup)
 {
     *lookup = (struct lookup){0};

@@ -80,6 +80,10 @@ uint32_t shelf_slot_of_id(const struct shelf *shelf, uint64_t id);
 void shelf_ids(const struct shelf *shelf, const struct shelf_part *part, uint64_t *first,
                uint64_t *next);
 
+/* Lends the log times that are in memory of a part, as in tagindex, and says which id the first one
+ * is of. Empty: none. */
+struct span shelf_times(const struct shelf_part *part, uint64_t *first_id);
+
 /* Lends the index of a part until the next call. ERR_CORRUPT, ERR_IO. */
 MUST_USE enum err shelf_lookup(struct shelf *shelf, struct shelf_part *part, struct lookup *lookup);
 

@@ -16,7 +16,8 @@ enum {
     VALUE_BYTES_MAX = 32 << 20,
     SQL_BYTES_MAX = 16 << 10,
     READER_CACHE_KIB = 2048,
-    SEALED_CACHE_KIB = 256, /* there are many of them, and the kernel keeps the same pages */
+    SEALED_CACHE_KIB = 64, /* there are many of them, the kernel keeps the same pages, and heap that
+                            * still grows costs a fault a page: a sixth of an ask by id */
     READER_BUSY_MS = 1000,
     PATH_BYTES_MAX = 4096,
 };

@@ -52,6 +52,7 @@ void tagindex_close(struct tagindex *index)
     bytes_free(index->lists);
     bytes_free(index->runs);
     bytes_close(&index->hashes);
+    bytes_close(&index->times);
     tagmap_close(&index->tags);
     *index = (struct tagindex){0};
 }
@@ -66,9 +67,13 @@ void tagindex_add_run(struct tagindex *index, uint64_t log_index)
     index->runs[index->run_count++] = (struct tagindex_run){index->next_id, log_index};
 }
 
-void tagindex_add_change(struct tagindex *index, const uint8_t hash[HASH_SIZE])
+void tagindex_add_change(struct tagindex *index, uint64_t ts, const uint8_t hash[HASH_SIZE])
 {
     assert(index->run_count > 0);
+    if ((index->next_id - index->first_id) % TAGINDEX_TIMES_EACH == 0) {
+        save_u64(bytes_reserve(&index->times, sizeof ts), ts);
+        index->times.size += sizeof ts;
+    }
     bytes_append(&index->hashes, hash, HASH_SIZE);
     index->next_id++;
 }
@@ -86,10 +91,16 @@ void tagindex_add_tag(struct tagindex *index, struct span tag, uint64_t previous
 
 void tagindex_take(struct tagindex *index, const struct told *told)
 {
-    tagindex_add_change(index, told->link.hash);
+    tagindex_add_change(index, told->ts, told->link.hash);
     for (uint32_t i = 0; i < told->change.tags.count; i++)
         tagindex_add_tag(index, told->change.tags.at[i],
                          load_u64(told->link.previous + (size_t)i * 8));
+}
+
+bool tagindex_times_are(uint64_t changes, size_t size)
+{
+    uint64_t count = (changes + TAGINDEX_TIMES_EACH - 1) / TAGINDEX_TIMES_EACH;
+    return size == count * sizeof(uint64_t);
 }
 
 enum err tagindex_add(struct tagindex *index, const struct effect *effect)

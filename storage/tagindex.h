@@ -13,6 +13,9 @@
 /* The previous id of a tag is not known: it was not told again at a restart. */
 #define TAGINDEX_UNKNOWN UINT64_MAX
 
+/* Of so many changes the log time of one is kept, for whoever looks for a time. */
+enum { TAGINDEX_TIMES_EACH = 256 };
+
 /* The changes of one record: ids from `id` up to the next run. */
 struct tagindex_run {
     uint64_t id, index;
@@ -28,6 +31,8 @@ struct tagindex {
     uint64_t first_id; /* of this part; also when it has no change yet */
     uint64_t next_id;
     struct bytes hashes; /* HASH_SIZE each, from that at first_id - 1 on */
+    struct bytes
+        times; /* uint64_t: log time of every TAGINDEX_TIMES_EACH-th change from first_id */
     struct tagindex_run *runs;
     uint32_t run_count, run_room;
     struct tagmap tags;
@@ -42,8 +47,8 @@ void tagindex_close(struct tagindex *index);
 
 /* A record whose changes begin with the next id. */
 void tagindex_add_run(struct tagindex *index, uint64_t log_index);
-/* The next change. */
-void tagindex_add_change(struct tagindex *index, const uint8_t hash[HASH_SIZE]);
+/* The next change, of log time `ts`. */
+void tagindex_add_change(struct tagindex *index, uint64_t ts, const uint8_t hash[HASH_SIZE]);
 /* A tag of the newest change; `previous` counts at its first use only. */
 void tagindex_add_tag(struct tagindex *index, struct span tag, uint64_t previous);
 
@@ -52,6 +57,9 @@ struct tagindex_list *tagindex_list_at(struct tagindex *index, uint32_t number);
 
 /* The next change, with its tags. */
 void tagindex_take(struct tagindex *index, const struct told *told);
+
+/* True if so many bytes are the times of so many changes. */
+bool tagindex_times_are(uint64_t changes, size_t size);
 
 /* Adds a whole committed record. ERR_CORRUPT: its parts do not agree. */
 MUST_USE enum err tagindex_add(struct tagindex *index, const struct effect *effect);

@@ -127,6 +127,7 @@ static bool same_index(const struct tagindex *a, const struct tagindex *b)
     return a->first_id == b->first_id && a->next_id == b->next_id && a->run_count == b->run_count &&
            a->tags.count == b->tags.count &&
            span_equal(bytes_span(&a->hashes), bytes_span(&b->hashes)) &&
+           (a->times.size == 0 || span_equal(bytes_span(&a->times), bytes_span(&b->times))) &&
            span_equal(SPAN(a->runs, a->run_count * sizeof *a->runs),
                       SPAN(b->runs, b->run_count * sizeof *b->runs));
 }

@@ -4,8 +4,8 @@ LARGE, both filled through the server (256 bytes, 2 tags of 10 000); turns betwe
 
   restart    SIGKILL of all processes, until it serves reads again; the median of 5
   write      acknowledged writes a second, with 1 and with 64 outstanding: medians of 3 turns of 4 s
-  point      a change by its id, ten by a tag, the first one at a time: p50 and p99 of 300, one connection, when
-             300 others were asked before
+  point      a change by its id, ten by a tag, the first one at a time: p50 and p99 of 4000, one connection, when
+             1000 others were asked before
 
 With --keep the nodes stay below DIR, and the next run goes on with them. Run as `make bench-growth`; filling ten million
 takes three to eight minutes.
@@ -26,6 +26,7 @@ from table import harness, run_bench
 import zmq
 
 TAGS = 10000
+ASKS = 4000  # of each kind, of each node
 
 
 def fill(node, count):
@@ -112,14 +113,14 @@ def line_point(nodes):
     for name in ("by_id", "by_tag", "by_time"):
         took = [[], []]
         for asker in askers:
-            for _ in range(300):  # a few files are opened by each of them
+            for _ in range(ASKS // 4):  # every file is opened by one of them
                 getattr(asker, name)()
-        for turn in range(600):
+        for turn in range(2 * ASKS):
             begin = time.perf_counter()
             getattr(askers[turn % 2], name)()
             took[turn % 2].append((time.perf_counter() - begin) * 1e3)
-        words.append("%s p50 %.2f and %.2f ms, p99 %.2f and %.2f ms" % (
-            name, *(harness.percentile(column, 0.5) for column in took), *(harness.percentile(column, 0.99) for column in took)))
+        p50, p99 = ([harness.percentile(column, share) for column in took] for share in (0.5, 0.99))
+        words.append("%s p50 %.3f and %.3f ms (%.2f x), p99 %.2f and %.2f ms" % (name, *p50, p50[1] / p50[0], *p99))
     return "; ".join(words)
 
 

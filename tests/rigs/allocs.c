@@ -151,7 +151,7 @@ static enum err keep_index(const char *dir)
     tagindex_open(&index, 1, zeros);
     for (int i = 0; i < 9; i++) {
         tagindex_add_run(&index, (uint64_t)i + 1);
-        tagindex_add_change(&index, zeros);
+        tagindex_add_change(&index, 1000, zeros);
         tagindex_add_tag(&index, SPAN_TEXT("t"), 0);
     }
     enum err err = seal_write(path, &index, &seal);

@@ -196,13 +196,14 @@ static inline struct storage_found node_found(struct node *node,
     for (uint32_t part = 0; part < PARTS && node->paths[part][0]; part++) {
         char index[160];
         snprintf(index, sizeof index, "%s.index", node->paths[part]);
-        uint64_t first = part * PART_ENTRIES + 1;
-        segments[part] = (struct storage_segment){.path = node->paths[part],
-                                                  .number = part + 1,
-                                                  .first = first,
-                                                  .last = first + PART_ENTRIES - 1,
-                                                  .sealed = node->segments[part] == NULL,
-                                                  .indexed = access(index, F_OK) == 0};
+        const struct shelf_part *was = node->shelf.parts[part];
+        segments[part] = (struct storage_segment){
+            .path = node->paths[part],
+            .number = part + 1,
+            .first = was->first,
+            .last = was->last < node->kit.last ? was->last : node->kit.last,
+            .sealed = node->segments[part] == NULL,
+            .indexed = access(index, F_OK) == 0};
         found.segment_count = part + 1;
         found.last_index = segments[part].last;
     }

@@ -29,7 +29,7 @@ static void check_runs(const uint32_t *sizes, uint32_t size_count, uint32_t reco
         uint32_t size = record + 1 == records ? last : sizes[record % size_count];
         tagindex_add_run(&index, 100 + 2 * (uint64_t)record);
         for (uint32_t i = 0; i < size; i++)
-            tagindex_add_change(&index, zeros);
+            tagindex_add_change(&index, 0, zeros);
     }
     assert_int_equal(seal_write(path, &index, &seal), ERR_NONE);
     assert_int_equal(sealread_open(&read, path, &seal), ERR_NONE);
@@ -145,7 +145,7 @@ static void an_index_finds_ids_and_tags(void **state)
         tagindex_add_run(&index, 1000 + n);
         for (uint64_t i = 0; i <= n % 3; i++) {
             hash[0] = (uint8_t)index.next_id;
-            tagindex_add_change(&index, hash);
+            tagindex_add_change(&index, 5000 + index.next_id, hash);
             if ((index.next_id - 1) % 5 == 0)
                 tagindex_add_tag(&index, SPAN_TEXT("five"), 95);
         }
