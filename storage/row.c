@@ -156,6 +156,8 @@ static enum err probe(struct row_reader *reader, uint64_t low, uint64_t high, ui
     struct shelf *shelf = reader->shelf;
     uint32_t first = shelf_slot_of_id(shelf, low), last = shelf_slot_of_id(shelf, high - 1);
     struct row_time time;
+    if (last == shelf->count)
+        return ERR_CORRUPT; /* no part holds it */
     if (first != last) {
         uint64_t next;
         struct shelf_part *part = shelf->parts[first + (last - first + 1) / 2];

@@ -145,6 +145,14 @@ static void the_first_id_may_be_anywhere_in_a_part(void **state)
     node_close(&node);
 }
 
+static void what_no_part_holds_is_damage(void **state)
+{
+    struct shelf shelf = {.first_id = 1, .last_id = 3};
+    struct row_reader reader = {.shelf = &shelf};
+    uint64_t id;
+    assert_int_equal(row_since(&reader, 1, &id), ERR_CORRUPT);
+}
+
 /* As many changes as records, but not one each: the guess is wrong, and is not asked again. */
 static void a_wrong_guess_is_no_wrong_row(void **state)
 {
@@ -250,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_and_times_are_those_of_the_open_part),
         cmocka_unit_test(the_first_id_may_be_anywhere_in_a_part),
+        cmocka_unit_test(what_no_part_holds_is_damage),
         cmocka_unit_test(a_wrong_guess_is_no_wrong_row),
         cmocka_unit_test(the_runs_of_an_even_part_are_not_read),
         cmocka_unit_test(a_time_reads_only_near_it),
