@@ -1,28 +1,13 @@
 /* port_limits_test.c - what bad ends cost a port: descriptors, processor, memory, lines in the
  * log. */
-#include "tests/unit/port_kit.h"
+#include "tests/unit/bare_kit.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
 enum { CALLERS = 20 };
 
 /* ---- bare sockets ---------------------------------------------------------------------------- */
-
-static int bare_call(const struct party *party)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                             .sin_port = htons((uint16_t)atoi(strrchr(party->endpoint, ':') + 1))};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) == 0);
-    CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
-    return fd;
-}
 
 /* Greeting, READY, and at once a message. */
 static void bare_begin(int fd)
