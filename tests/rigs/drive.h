@@ -67,6 +67,11 @@ bool talk_read_back(struct drive *drive, uint64_t from, uint64_t to);
 bool talk_load(struct drive *drive);
 /* False: the links are down. Whoever killed storage says so soon, or it is a fault. */
 bool talk_is_heard(struct drive *drive);
+/* The same, and storage knows who speaks. Behind a silence both sides have hung up, and it has
+ * forgotten: it is loaded again, as at a start. */
+bool talk_stands(struct drive *drive);
+/* Tells storage how far everything is committed. */
+void talk_commit(struct drive *drive);
 
 /* A batch, a new term, a commit, or nothing, by chance. */
 void writer_turn(struct drive *drive);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Fails the n-th write, sync, open, rename, unlink, truncation or read of a storage, for every n, until a life
-passes without reaching n (shim.c). Clean is: storage goes on or ends with a code that says why, starts anew without
+"""Fails the n-th write, sync, open, rename, unlink, truncation or read of a storage, or lets it hang, for every n, until
+a life passes without reaching n (shim.c). Clean is: storage goes on or ends with a code that says why, starts anew without
 the shim, and has lost nothing that it promised (drive.c).
 
   fail_nth.py [--every K] [--calls NAME,NAME] [--only NAME:HOW] [--from N] [--seconds S] [--quick]
@@ -22,8 +22,8 @@ import powerdisk  # noqa: E402
 import stage  # noqa: E402
 
 PLAN = (("write", "EIO"), ("write", "ENOSPC"), ("write", "SHORT"), ("write", "EIO+"), ("sync", "EIO"), ("sync", "EIO+"),
-        ("open", "EIO"), ("open", "ENOSPC"), ("rename", "EIO"), ("unlink", "EIO"), ("truncate", "EIO"), ("read", "EIO"))
-QUICK = (("write", "EIO"), ("write", "SHORT"), ("sync", "EIO"), ("open", "EIO"))
+        ("sync", "HANG"), ("open", "EIO"), ("open", "ENOSPC"), ("rename", "EIO"), ("unlink", "EIO"), ("truncate", "EIO"), ("read", "EIO"))
+QUICK = (("write", "EIO"), ("write", "SHORT"), ("sync", "EIO"), ("sync", "HANG"), ("open", "EIO"))
 FIRST_BATCHES, BATCHES = 6, 14  # of about 24 entries: the life under the shim fills a file, and begins the next
 CLEAN = (0, 100, 111, 112)  # 113, corruption, would be a lie: the disk refused, nothing is damaged
 SEAL_S = 1.5
@@ -113,7 +113,7 @@ def main(argv):
     reader.add_argument("--only", default=None, help="one kind, as write:EIO")
     reader.add_argument("--seconds", type=float, default=None, help="for each kind; then it says where to go on")
     reader.add_argument("--jobs", type=int, default=3, help="lives at a time")
-    reader.add_argument("--quick", action="store_true", help="four kinds of fault; files are not short, and not sealed")
+    reader.add_argument("--quick", action="store_true", help="five kinds of fault; files are not short, and not sealed")
     reader.add_argument("--seed", type=int, default=None)
     args = reader.parse_args(argv[1:])
     seed = args.seed if args.seed is not None else random.SystemRandom().getrandbits(32)

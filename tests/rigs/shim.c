@@ -4,7 +4,8 @@
  *   FAULT_CALL=NAME:NTH:HOW      the NTH call of NAME fails: write, sync, open, rename, unlink,
  *                                truncate, read; HOW is EIO, ENOSPC, or SHORT: half of it is
  *                                written, and the next write fails with ENOSPC. With a + behind
- *                                HOW every later one fails too
+ *                                HOW every later one fails too. HANG: it does not fail, it takes
+ *                                longer than a neighbour waits for a word
  *   FAULT_PAGE=NAME:AT[:HOW]     the 4 KiB page at byte AT of files whose name is like NAME (a
  *                                pattern as in a shell) is bad: without HOW reads of it fail with
  *                                EIO, always; ENOSPC: the first four writes of it fail so; SHORT:
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { FDS_MAX = 4096, NAME_MAX_BYTES = 256, PAGE_BYTES = 4096, BAD_WRITES = 4 };
@@ -89,6 +91,10 @@ static bool fails(const char *call)
     if (number != plan.nth && !(plan.sticky && number > plan.nth))
         return false;
     strike();
+    if (strcmp(plan.how, "HANG") == 0) {
+        nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 600000000}, NULL);
+        return false;
+    }
     errno = strcmp(plan.how, "EIO") == 0 ? EIO : ENOSPC;
     return true;
 }

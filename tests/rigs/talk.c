@@ -6,6 +6,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+static void on_down(void *owner, uint32_t neighbour)
+{
+    struct drive *drive = owner;
+    drive->loaded = false;
+}
+
 void talk_open(struct drive *drive)
 {
     static struct link_rules rules[3];
@@ -13,8 +19,10 @@ void talk_open(struct drive *drive)
     struct link *links[] = {&drive->journal, &drive->view, &drive->keeper};
     for (size_t i = 0; i < COUNT_OF(links); i++) {
         char path[160];
-        rules[i] = (struct link_rules){
-            .process = "consensus", .handlers = promises_handlers, .life = chance_u64()};
+        rules[i] = (struct link_rules){.process = "consensus",
+                                       .handlers = promises_handlers,
+                                       .down = on_down,
+                                       .life = chance_u64()};
         snprintf(path, sizeof path, "%s/%s", drive->run_dir, names[i]);
         link_connect(links[i], &drive->loop, path, &rules[i], drive);
     }
@@ -114,4 +122,25 @@ bool talk_load(struct drive *drive)
     drive->replaced_count = 0;
     drive->lives++;
     return true;
+}
+
+bool talk_stands(struct drive *drive)
+{
+    if (!talk_is_heard(drive))
+        return false;
+    if (drive->loaded)
+        return true;
+    if (!talk_load(drive))
+        return false;
+    drive->balloted = true;
+    talk_commit(drive);
+    return true;
+}
+
+void talk_commit(struct drive *drive)
+{
+    struct message message = {.type = MESSAGE_COMMIT};
+    message.commit.index = drive->committed;
+    message.commit.term = drive->sent[drive->committed].term;
+    link_tell(&drive->view, 0, &message);
 }

@@ -82,20 +82,17 @@ static void send_store(struct drive *drive, uint64_t from, uint32_t count)
 
 static void commit(struct drive *drive)
 {
-    struct message message = {.type = MESSAGE_COMMIT};
     if (drive->acked <= drive->committed || draw(drive, 4) == 0)
         return;
     drive->committed += 1 + draw(drive, drive->acked - drive->committed);
-    message.commit.index = drive->committed;
-    message.commit.term = drive->sent[drive->committed].term;
-    link_tell(&drive->view, 0, &message);
+    talk_commit(drive);
 }
 
 void writer_turn(struct drive *drive)
 {
-    uint64_t from = drive->last + 1;
-    if (!drive->balloted || !talk_is_heard(drive))
+    if (!talk_stands(drive) || !drive->balloted)
         return;
+    uint64_t from = drive->last + 1;
     if (drive->term == 0 || draw(drive, drive->mortal ? 6 : 60) == 0) {
         send_ballot(drive);
         return;
@@ -119,7 +116,8 @@ void writer_rest(struct drive *drive)
     uint64_t begin = clock_now_ms();
     while (drive->told_applied < drive->last) {
         loop_turn(&drive->loop, DRIVE_TURN_MS);
-        commit(drive);
+        if (talk_stands(drive))
+            commit(drive);
         if (talk_interrupted())
             return;
         promises_hold(drive, clock_now_ms() - begin < DRIVE_PATIENCE_MS, "storage comes to no rest",
