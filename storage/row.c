@@ -65,15 +65,6 @@ static enum err take(struct row_reader *reader, uint64_t index, uint32_t ordinal
     return ERR_NONE;
 }
 
-static enum err find(struct row_reader *reader, const struct lookup *lookup, uint64_t id,
-                     struct change *change, struct row_time *time)
-{
-    uint64_t index;
-    uint32_t ordinal;
-    TRY(lookup_find(lookup, id, &index, &ordinal));
-    return take(reader, index, ordinal, change, time);
-}
-
 /* Whether a change is the one with this id: its hash is the one that the index tells. */
 static enum err check(const struct lookup *lookup, uint64_t id, const struct row_time *time,
                       const struct change *change, uint8_t hash[HASH_SIZE])
@@ -85,33 +76,44 @@ static enum err check(const struct lookup *lookup, uint64_t id, const struct row
     return memcmp(hash, told, HASH_SIZE) == 0 ? ERR_NONE : ERR_CORRUPT;
 }
 
-/* Most parts have one change a record: the hash tells whether this one does, and a page of the
- * index less is read. */
-static bool read_guessed(struct row_reader *reader, const struct lookup *lookup, uint64_t id,
-                         struct change *change, struct row_time *time, uint8_t hash[HASH_SIZE])
+static enum err read_at(struct row_reader *reader, const struct lookup *lookup, uint64_t id,
+                        uint64_t index, uint32_t ordinal, struct change *change,
+                        struct row_time *time, uint8_t hash[HASH_SIZE])
 {
-    uint64_t index;
-    return lookup_guess(lookup, id, &index) && take(reader, index, 0, change, time) == ERR_NONE &&
-           check(lookup, id, time, change, hash) == ERR_NONE;
+    TRY(take(reader, index, ordinal, change, time));
+    return check(lookup, id, time, change, hash);
 }
 
+/* Most parts have one change a record: the hash tells whether this one does, and a page of the
+ * index less is read. */
 enum err row_read(struct row_reader *reader, uint64_t id, struct change *change,
                   struct row_time *time, uint8_t hash[HASH_SIZE])
 {
     struct lookup lookup;
+    uint64_t guess, index;
+    uint32_t ordinal;
     TRY(open_lookup(reader, id, &lookup));
-    if (read_guessed(reader, &lookup, id, change, time, hash))
-        return ERR_NONE;
-    TRY(find(reader, &lookup, id, change, time));
-    return check(&lookup, id, time, change, hash);
+    bool guessed = lookup_guess(&lookup, id, &guess);
+    if (guessed) {
+        enum err err = read_at(reader, &lookup, id, guess, 0, change, time, hash);
+        if (err != ERR_CORRUPT)
+            return err;
+    }
+    TRY(lookup_find(&lookup, id, &index, &ordinal));
+    if (guessed && index == guess && ordinal == 0)
+        return ERR_CORRUPT;
+    return read_at(reader, &lookup, id, index, ordinal, change, time, hash);
 }
 
 enum err row_time(struct row_reader *reader, uint64_t id, struct row_time *time)
 {
     struct lookup lookup;
     struct change change;
+    uint64_t index;
+    uint32_t ordinal;
     TRY(open_lookup(reader, id, &lookup));
-    return find(reader, &lookup, id, &change, time);
+    TRY(lookup_find(&lookup, id, &index, &ordinal));
+    return take(reader, index, ordinal, &change, time);
 }
 
 /* The middle one of those ids in low..high - 1 whose time is in memory. False: there is none. */

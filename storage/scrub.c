@@ -57,11 +57,17 @@ static enum err begin_part(struct scrub *scrub, struct shelf_part *part)
 static enum err check_index(const struct shelf_part *part, enum scrub_finding *finding)
 {
     struct tagindex index = {0};
+    SCOPED(seal) seal = {0};
     enum err err = seal_load(part->path, &index);
+    if (err == ERR_NONE)
+        err = seal_read(part->path, &seal);
     tagindex_close(&index);
-    if (err != ERR_CORRUPT && err != ERR_NOT_FOUND)
+    if (err == ERR_CORRUPT || err == ERR_NOT_FOUND)
+        *finding = SCRUB_INDEX;
+    else if (err != ERR_NONE)
         return err;
-    *finding = SCRUB_INDEX;
+    else if (seal.times_damaged)
+        *finding = SCRUB_TIMES;
     return ERR_NONE;
 }
 

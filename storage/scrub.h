@@ -20,6 +20,7 @@ enum scrub_finding {
     SCRUB_FINE,
     SCRUB_SEGMENT, /* a sealed file: can be mended */
     SCRUB_INDEX,   /* the .index beside one */
+    SCRUB_TIMES,   /* only what it says of times, which it can be without */
     SCRUB_LOG,     /* the part of the log that is still written */
     SCRUB_STATE,   /* state.db */
 };

@@ -138,6 +138,7 @@ static void complete(struct seal *seal, const struct tagindex *index)
     seal->first_id = index->first_id;
     seal->next_id = index->next_id;
     seal->tag_count = index->tags.count;
+    seal->times_damaged = false;
     bytes_clear(&seal->times);
     bytes_append_span(&seal->times, bytes_span(&index->times));
     memcpy(seal->first_hash, tagindex_hash(index, index->first_id - 1), HASH_SIZE);
@@ -220,11 +221,24 @@ static enum err note_row(void *owner, sqlite3_stmt *row)
     return ERR_NONE;
 }
 
+static enum err read_times(struct store *store, uint64_t changes, struct bytes *times)
+{
+    bool there = false;
+    TRY(walk(store, "SELECT 1 FROM sqlite_schema WHERE name = 'times'", note_row, &there));
+    if (!there)
+        return ERR_NONE;
+    TRY(walk(store, "SELECT first, content, crc FROM times ORDER BY first", take_times, times));
+    bool sound = times->size == 0 || tagindex_times_are(changes, times->size);
+    return sound ? ERR_NONE : ERR_CORRUPT;
+}
+
 static enum err read_summary(struct store *store, struct seal *seal)
 {
     TRY(walk(store, "SELECT content, bloom, crc FROM summary", take_summary, seal));
     bool sound = seal->bloom.size > 0 && seal->first_id > 0 && seal->next_id >= seal->first_id;
-    return sound ? seal_times(store, seal->next_id - seal->first_id, &seal->times) : ERR_CORRUPT;
+    if (!sound)
+        return ERR_CORRUPT;
+    return seal_times(store, seal->next_id - seal->first_id, &seal->times, &seal->times_damaged);
 }
 
 /* ---- public --------------------------------------------------------------------------------- */
@@ -238,8 +252,7 @@ void seal_close(struct seal *seal)
 
 enum err seal_write(const char *segment_path, const struct tagindex *index, struct seal *seal)
 {
-    static const char *const leftovers[] = {".index.tmp", ".index.tmp-wal", ".index.tmp-shm",
-                                            ".index"};
+    static const char *const leftovers[] = {".index.tmp", ".index.tmp-wal", ".index.tmp-shm"};
     char path[PATH_MAX], temporary[PATH_MAX];
     complete(seal, index);
     TRY(index_path(segment_path, ".index", path));
@@ -270,15 +283,14 @@ enum err seal_read(const char *segment_path, struct seal *seal)
     return read_summary(&store, seal);
 }
 
-enum err seal_times(struct store *store, uint64_t changes, struct bytes *times)
+enum err seal_times(struct store *store, uint64_t changes, struct bytes *times, bool *damaged)
 {
-    bool there = false;
-    TRY(walk(store, "SELECT 1 FROM sqlite_schema WHERE name = 'times'", note_row, &there));
-    if (!there)
-        return ERR_NONE;
-    TRY(walk(store, "SELECT first, content, crc FROM times ORDER BY first", take_times, times));
-    bool sound = times->size == 0 || tagindex_times_are(changes, times->size);
-    return sound ? ERR_NONE : ERR_CORRUPT;
+    bytes_clear(times);
+    enum err err = read_times(store, changes, times);
+    *damaged = err == ERR_CORRUPT;
+    if (*damaged)
+        bytes_clear(times);
+    return *damaged ? ERR_NONE : err;
 }
 
 enum err seal_remove(const char *segment_path)

@@ -20,7 +20,8 @@ struct seal {
     uint8_t last_hash[HASH_SIZE];     /* at next_id - 1 */
     struct digest file;               /* of the sealed segment file */
     struct bytes bloom;
-    struct bytes times; /* as in tagindex; empty: the file is of an earlier build */
+    struct bytes times; /* as in tagindex; may be empty */
+    bool times_damaged; /* they are not what was written, and empty; all else is */
 };
 
 void seal_close(struct seal *seal);
@@ -45,9 +46,11 @@ MUST_USE enum err seal_open(const char *segment_path, struct store *store);
 /* Reads the summary. ERR_NOT_FOUND: no such file.  ERR_CORRUPT, ERR_VERSION, ERR_IO. */
 MUST_USE enum err seal_read(const char *segment_path, struct seal *seal);
 
-/* Appends the times of so many changes, as they are in tagindex; none if the file has none: it, or
- * the one it was made of, is of an earlier build. ERR_CORRUPT, ERR_IO. */
-MUST_USE enum err seal_times(struct store *store, uint64_t changes, struct bytes *times);
+/* Reads the times of so many changes, as they are in tagindex; none where the file, or the one it
+ * was made of, is of an earlier build. Nobody needs them: damage costs them and nothing else, and
+ * is told. ERR_IO. */
+MUST_USE enum err seal_times(struct store *store, uint64_t changes, struct bytes *times,
+                             bool *damaged);
 
 /* Reads all of it, each row checked (sealread.c). Errors as above. */
 MUST_USE enum err seal_load(const char *segment_path, struct tagindex *index);

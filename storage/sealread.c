@@ -265,6 +265,7 @@ static enum err take_tag(struct sealread *read, uint64_t rank, struct tagindex *
 enum err sealread_load(struct sealread *read, struct tagindex *index)
 {
     struct bytes runs = {0};
+    bool damaged;
     index->first_id = read->first_id;
     index->next_id = read->next_id;
     enum err err = take_all(read, "SELECT first, content, crc FROM runs ORDER BY first", &runs);
@@ -272,7 +273,7 @@ enum err sealread_load(struct sealread *read, struct tagindex *index)
         err =
             take_all(read, "SELECT first, content, crc FROM hashes ORDER BY first", &index->hashes);
     if (err == ERR_NONE)
-        err = seal_times(&read->store, index->next_id - index->first_id, &index->times);
+        err = seal_times(&read->store, index->next_id - index->first_id, &index->times, &damaged);
     index->run_count = index->run_room = (uint32_t)(runs.size / sizeof *index->runs);
     index->runs = bytes_resize(NULL, index->run_count + 1, sizeof *index->runs);
     if (runs.size > 0)

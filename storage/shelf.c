@@ -63,6 +63,8 @@ static enum err open_seal(struct shelf_part *part, const struct storage_segment 
     if (err == ERR_NONE && part->seal.first_index == found->first &&
         part->seal.last_index == found->last) {
         part->indexed = true;
+        if (part->seal.times_damaged) /* the scrub comes by */
+            log_warn("index_times_damaged", kv_text("path", part->path));
         return ERR_NONE;
     }
     seal_close(&part->seal);

@@ -13,6 +13,18 @@ void upkeep_close(struct upkeep *upkeep)
     mender_close(&upkeep->mender);
 }
 
+/* The .index anew, of what is whole in it. */
+static enum err write_again(struct shelf_part *part)
+{
+    struct tagindex index = {0};
+    shelf_rest(part);
+    enum err err = seal_load(part->path, &index);
+    if (err == ERR_NONE)
+        err = seal_write(part->path, &index, &part->seal);
+    tagindex_close(&index);
+    return err;
+}
+
 /* A sealed file is mended beside those who read it. The rest is judged by a start: it makes an
  * index anew, or the state; where the damage is in what is still written, it cuts the log before it
  * and becomes another incarnation (I18). */
@@ -27,6 +39,9 @@ static enum err judge(enum scrub_finding finding, struct shelf_part *part, struc
         log_error("index_damaged", kv_text("path", part->path));
         TRY(seal_remove(part->path)); /* its segment was read just before, and is whole */
         return ERR_IO;
+    case SCRUB_TIMES:
+        log_error("index_times_damaged", kv_text("path", part->path));
+        return write_again(part);
     case SCRUB_LOG:
         log_error("log_damaged", kv_text("path", part->path), kv_u64("first", part->first));
         return ERR_IO;

@@ -150,6 +150,8 @@ static void check_index(struct verify *verify, const char *file, const struct se
         err = load_index(file, &seal, &index);
     if (err != ERR_NONE)
         verify_blame(verify, name, err, "it cannot be read: %s", err_name(err));
+    else if (seal.times_damaged)
+        verify_blame(verify, name, ERR_CORRUPT, "the times in it are damaged");
     else if (seal.first_index != segment->first || seal.last_index != segment->last)
         verify_blame(verify, name, ERR_CORRUPT, "it belongs to other log entries");
     else if (verify->exact && verify->has_index && !same_index(&index, &verify->index))

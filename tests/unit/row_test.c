@@ -88,6 +88,28 @@ static void check_all(struct node *node, const struct known *known)
     check_times(node, known);
 }
 
+/* A page from `first` on, of which the records are read in one go, and guessed at first. */
+static void check_page(struct node *node, const struct known *known, uint64_t first)
+{
+    shelf_rest(node->shelf.parts[0]);
+    const struct message_page *page =
+        ask(node, (struct message_read){.since = first - 1, .limit = 1000}, NULL);
+    struct span rest = page->rows, hash;
+    struct change change;
+    uint64_t id, ts, expected = first;
+    assert_int_equal(page->error.size, 0);
+    for (; rest.size > 0; expected++) {
+        size_t size = wire_size(rest);
+        assert_int_equal(change_row_decode(SPAN(rest.data, size), &id, &ts, &hash, &change), 0);
+        assert_int_equal(id, expected);
+        assert_int_equal(ts, known->ts[id]);
+        assert_memory_equal(hash.data, known->hash[id], HASH_SIZE);
+        rest = SPAN(rest.data + size, rest.size - size);
+    }
+    assert_int_equal(page->count, 1000 < known->last + 1 - first ? 1000 : known->last + 1 - first);
+    assert_int_equal(expected, first + page->count);
+}
+
 static void in_index(struct node *node, const char *sql)
 {
     char path[160];
@@ -130,18 +152,32 @@ static void rows_and_times_are_those_of_the_open_part(void **state)
     }
 }
 
-/* A part that was cut in its middle: times before it are not looked for. */
+/* A part that was cut in its middle, and one whose index was made anew behind the cut. */
 static void the_first_id_may_be_anywhere_in_a_part(void **state)
 {
     static const uint32_t single[] = {1};
+    static struct known known;
     struct node node;
     open_with(&node, single, 1, 1000);
+    learn(&node, &known);
     seal_and_start(&node);
     for (uint64_t first = 1; first < 800; first += 111) {
         node.shelf.first_id = first;
+        for (uint64_t id = first; id <= known.last; id += 13)
+            assert_int_equal(since(&node, known.ts[id]), id);
         assert_int_equal(since(&node, 1), first);
-        assert_int_equal(since(&node, UINT64_MAX), node.shelf.last_id + 1);
+        assert_int_equal(since(&node, UINT64_MAX), known.last + 1);
     }
+    node.apply.at.first_id = 300;
+    memcpy(node.apply.at.cut_hash, known.hash[299], HASH_SIZE);
+    flush_mark(&node.flush, &node.apply.at);
+    write_state(&node);
+    assert_int_equal(seal_remove(node.paths[0]), ERR_NONE);
+    assert_int_equal(restart(&node), ERR_NONE);
+    seal_all(&node);
+    assert_int_equal(node.shelf.parts[0]->seal.first_id, 300);
+    for (uint64_t id = 300; id <= known.last; id++)
+        assert_int_equal(since(&node, known.ts[id]), id);
     node_close(&node);
 }
 
@@ -172,6 +208,8 @@ static void a_wrong_guess_is_no_wrong_row(void **state)
     assert_false(node.shelf.parts[0]->opened->even);
     assert_memory_equal(hash, known.hash[4], HASH_SIZE);
     check_all(&node, &known);
+    for (uint64_t first = 1; first < 40; first++)
+        check_page(&node, &known, first);
     node_close(&node);
 }
 
@@ -232,7 +270,7 @@ static void a_file_without_times_is_as_good(void **state)
     node_close(&node);
 }
 
-/* Times that are damaged or missing are damage of the file: it is made anew. */
+/* Damage costs the times, and nothing else of the file. */
 static void damaged_times_are_not_believed(void **state)
 {
     static const char *const damages[] = {"UPDATE times SET content = zeroblob(32)",
@@ -245,12 +283,62 @@ static void damaged_times_are_not_believed(void **state)
         open_with(&node, single, 1, 1000);
         learn(&node, &known);
         seal_and_start(&node);
+        assert_false(node.shelf.parts[0]->seal.times_damaged);
         in_index(&node, damages[i]);
         assert_int_equal(restart(&node), ERR_NONE);
-        assert_false(node.shelf.parts[0]->indexed);
+        assert_true(node.shelf.parts[0]->indexed);
+        assert_true(node.shelf.parts[0]->seal.times_damaged);
+        assert_int_equal(node.shelf.parts[0]->seal.times.size, 0);
         check_all(&node, &known);
         node_close(&node);
     }
+}
+
+/* Seals so many changes, each of which has its id as its time, and reads what is kept of that. */
+static void seal_synthetic(const char *path, uint64_t count, int more, struct seal *read)
+{
+    static const uint8_t zeros[HASH_SIZE];
+    struct seal seal = {.first_index = 1, .last_index = count, .file.size = DIGEST_SIZE};
+    struct tagindex index = {0};
+    tagindex_open(&index, 1, zeros);
+    for (uint64_t id = 1; id <= count; id++) {
+        tagindex_add_run(&index, id);
+        tagindex_add_change(&index, id, zeros);
+    }
+    memset(bytes_reserve(&index.times, 8), 0, 8);
+    index.times.size += (size_t)(8 * more);
+    assert_int_equal(seal_write(path, &index, &seal), ERR_NONE);
+    assert_int_equal(seal_read(path, read), ERR_NONE);
+    tagindex_close(&index);
+    seal_close(&seal);
+}
+
+/* More of them than a page holds are in several rows; each is there, or none is believed. */
+static void times_of_a_large_part_are_all_there_or_none(void **state)
+{
+    enum { COUNT = 3 * (SEAL_HASH_BLOCK / 8) * TAGINDEX_TIMES_EACH - 5 };
+    struct node node = {0}; /* a place for the file */
+    struct seal seal = {0};
+    char command[128];
+    strcpy(node.directory, "/tmp/row_test_XXXXXX");
+    assert_non_null(mkdtemp(node.directory));
+    snprintf(node.paths[0], sizeof node.paths[0], "%s/segment", node.directory);
+    seal_synthetic(node.paths[0], COUNT, 0, &seal);
+    assert_int_equal(seal.times.size, 3 * SEAL_HASH_BLOCK);
+    for (uint64_t slot = 0; slot < seal.times.size / 8; slot++)
+        assert_int_equal(load_u64(seal.times.data + 8 * slot), 1 + slot * TAGINDEX_TIMES_EACH);
+    seal_close(&seal);
+    in_index(&node, "DELETE FROM times WHERE first = 3840");
+    assert_int_equal(seal_read(node.paths[0], &seal), ERR_NONE);
+    assert_true(seal.times_damaged && seal.times.size == 0);
+    for (int more = -1; more <= 1; more += 2) {
+        seal_close(&seal);
+        seal_synthetic(node.paths[0], 1000, more, &seal);
+        assert_true(seal.times_damaged && seal.times.size == 0);
+    }
+    seal_close(&seal);
+    snprintf(command, sizeof command, "rm -rf %s", node.directory);
+    assert_int_equal(system(command), 0);
 }
 
 int main(void)
@@ -264,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_time_reads_only_near_it),
         cmocka_unit_test(a_file_without_times_is_as_good),
         cmocka_unit_test(damaged_times_are_not_believed),
+        cmocka_unit_test(times_of_a_large_part_are_all_there_or_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

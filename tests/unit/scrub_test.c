@@ -284,6 +284,38 @@ static void a_damaged_index_shows_nothing_wrong_and_is_made_anew(void **state)
     drop(&house, &kit);
 }
 
+/* The number that SQL gives of a file. */
+static int ask_file(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *ask;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &ask, NULL), SQLITE_OK);
+    int number = sqlite3_step(ask) == SQLITE_ROW ? sqlite3_column_int(ask, 0) : 0;
+    assert_int_equal(sqlite3_finalize(ask), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return number;
+}
+
+/* They make a search shorter and nothing else: what can be read is read, and nobody ends. */
+static void damaged_times_of_an_index_are_left_out_of_it(void **state)
+{
+    struct kit_house house;
+    struct log_kit kit;
+    char index[256];
+    furnish(&house, &kit);
+    kit_stop(&house);
+    snprintf(index, sizeof index, "%s.index", house.paths[1]);
+    assert_int_equal(ask_file(index, "SELECT count(*) FROM times"), 1);
+    ask_file(index, "UPDATE times SET crc = crc + 1");
+    kit_start(&house);
+    assert_true(reads(&house, 700));
+    KIT_WAIT_FOR(&house, FOUND_MS, ask_file(index, "SELECT count(*) FROM times") == 0);
+    assert_true(reads(&house, 700));
+    kit_stop(&house);
+    drop(&house, &kit);
+}
+
 static void a_file_that_is_damaged_with_its_index_is_mended_first(void **state)
 {
     struct kit_house house;
@@ -366,6 +398,7 @@ int main(void)
         cmocka_unit_test(a_file_of_an_earlier_build_is_checked_by_its_longer_digest),
         cmocka_unit_test(a_file_without_a_header_is_given_as_a_whole),
         cmocka_unit_test(a_damaged_index_shows_nothing_wrong_and_is_made_anew),
+        cmocka_unit_test(damaged_times_of_an_index_are_left_out_of_it),
         cmocka_unit_test(a_file_that_is_damaged_with_its_index_is_mended_first),
         cmocka_unit_test(damage_in_the_part_that_is_written_ends_the_process),
         cmocka_unit_test(a_damaged_state_is_made_anew_by_the_next_start),
