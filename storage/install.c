@@ -48,6 +48,8 @@ static enum err carry_some(struct carry *carry, uint64_t *next)
         TRY(roll(carry));
     TRY(journal_read(carry->journal, *next, CARRY_BYTES, &records));
     TRY(store_begin(&carry->segment.store));
+    if (carry->segment.first == 0)
+        TRY(journal_note_base(carry->journal, *next - 1, &carry->segment));
     TRY(append(carry, bytes_span(&records), next));
     return store_commit(&carry->segment.store);
 }

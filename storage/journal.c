@@ -81,14 +81,15 @@ static enum err insert_rows(struct segment *segment, struct span *rest, struct s
     return ERR_NONE;
 }
 
-/* The newest configurations, newest first: those in hand, then those of files handed over. */
-static enum err newest_configs(struct journal *journal, struct bytes *out, uint32_t *count)
+/* The newest configurations up to `index`, newest first: those in hand, then those of files
+ * handed over. */
+static enum err newest_configs(struct journal *journal, uint64_t index, struct bytes *out,
+                               uint32_t *count)
 {
     *count = 0;
     for (uint32_t i = journal->writer_count; i > 0 && *count < CONFIGS_WANTED; i--) {
         uint32_t here;
-        TRY(segment_configs(journal->writers[i - 1], UINT64_MAX, CONFIGS_WANTED - *count, out,
-                            &here));
+        TRY(segment_configs(journal->writers[i - 1], index, CONFIGS_WANTED - *count, out, &here));
         *count += here;
     }
     struct span rest = bytes_span(&journal->old_configs), record;
@@ -97,23 +98,13 @@ static enum err newest_configs(struct journal *journal, struct bytes *out, uint3
     return ERR_NONE;
 }
 
-/* A file says itself what it goes on from. */
-static enum err note_base(struct journal *journal, struct segment *segment)
-{
-    SCOPED(segment_base) base = {.index = journal->last_index, .term = journal->last_term};
-    uint32_t count;
-    memcpy(base.hash, journal->last_hash, HASH_SIZE);
-    TRY(newest_configs(journal, &base.configs, &count));
-    return segment_note_base(segment, &base);
-}
-
 static enum err fill(struct journal *journal, struct segment *segment, uint64_t cut_from,
                      struct span *rest, struct span *last)
 {
     if (cut_from != 0)
         TRY(segment_cut(segment, cut_from));
     else if (segment->first == 0)
-        TRY(note_base(journal, segment));
+        TRY(journal_note_base(journal, journal->last_index, segment));
     return insert_rows(segment, rest, last);
 }
 
@@ -250,6 +241,15 @@ enum err journal_look_up(struct journal *journal, uint64_t index, uint64_t *term
     return ERR_NONE;
 }
 
+enum err journal_note_base(struct journal *journal, uint64_t index, struct segment *segment)
+{
+    SCOPED(segment_base) base = {.index = index};
+    uint32_t count;
+    TRY(journal_look_up(journal, index, &base.term, base.hash));
+    TRY(newest_configs(journal, index, &base.configs, &count));
+    return segment_note_base(segment, &base);
+}
+
 enum err journal_read(struct journal *journal, uint64_t from, size_t bytes_max, struct bytes *out)
 {
     struct segment *segment = holder(journal, from);
@@ -378,7 +378,7 @@ enum err journal_configs(struct journal *journal, struct bytes *out)
     SCOPED(bytes) found = {0};
     struct span records[CONFIGS_WANTED];
     uint32_t total, count = 0;
-    TRY(newest_configs(journal, &found, &total));
+    TRY(newest_configs(journal, UINT64_MAX, &found, &total));
     struct span rest = bytes_span(&found);
     while (count < total && entry_next(&rest, &records[count]))
         count++;

@@ -48,6 +48,12 @@ static inline struct segment *journal_newest(const struct journal *journal)
 MUST_USE enum err journal_look_up(struct journal *journal, uint64_t index, uint64_t *term,
                                   uint8_t hash[HASH_SIZE]);
 
+/* In the transaction that `segment` is in: a file says itself what it goes on from, here the entry
+ * at `index` of this log. Without it the log cannot begin with that file once the ones before are
+ * cut (logrow.c). Errors as below, and those of segment_note_base. */
+MUST_USE enum err journal_note_base(struct journal *journal, uint64_t index,
+                                    struct segment *segment);
+
 /* Appends whole records from `from` on, as many as fit of one file, at least one.
  * ERR_TRUNCATED: it was handed over.  ERR_GAP: behind the end.  ERR_CORRUPT, ERR_IO. */
 MUST_USE enum err journal_read(struct journal *journal, uint64_t from, size_t bytes_max,

@@ -206,6 +206,46 @@ TEST(a_tail_that_follows_from_the_snapshot_is_kept)
     kit_drop(&kit);
 }
 
+/* Each file that another one comes before, too: it may be the oldest one day. */
+static void expect_bases(const char *dir, uint32_t files)
+{
+    SCOPED(recovery) recovery = {0};
+    CHECK(recovery_run(&recovery, dir) == ERR_NONE);
+    CHECK(recovery.writer_count == files);
+    for (uint32_t i = 1; i < files; i++) {
+        SCOPED(bytes) end = {0};
+        SCOPED(segment_base) base = {0};
+        struct segment *before = recovery.writers[i - 1];
+        uint64_t last;
+        CHECK(segment_base(recovery.writers[i], &base) == ERR_NONE);
+        CHECK(base.index == before->last);
+        CHECK(segment_read(before, before->last, before->last, 1, &end, &last) == ERR_NONE);
+        CHECK(base.term == entry_term_of(bytes_span(&end)));
+        CHECK(memcmp(base.hash, entry_hash_of(bytes_span(&end)), HASH_SIZE) == 0);
+        CHECK(entry_kind_of(bytes_span(&base.configs)) == ENTRY_FOUNDING);
+    }
+}
+
+TEST(a_tail_of_several_files_says_in_each_what_it_goes_on_from)
+{
+    enum { BIG = 3 << 20, BIGS = 24 }; /* a file is full with 64 MiB */
+    struct kit kit = kit_make();
+    struct log_kit log = {.term = KIT_TERM, .ts = made->log.ts, .last = made->log.last};
+    char *text = bytes_zeroed(1, BIG + 1);
+    memset(text, 'x', BIG);
+    memcpy(log.hash, made->log.hash, HASH_SIZE);
+    bytes_append_span(&log.records, bytes_span(&made->log.records));
+    for (int i = 0; i < BIGS; i++)
+        kit_put(&log, log.last + 1, 1, 1, "late", text);
+    write_log(kit.dir, bytes_span(&log.records), KIT_TERM);
+    CHECK(kit_life(kit.dir, made) == ERR_NONE);
+    expect_last(kit.dir, log.last, log.hash);
+    expect_bases(kit.dir, 2);
+    bytes_free(text);
+    kit_close(&log);
+    kit_drop(&kit);
+}
+
 TEST(a_tail_of_another_term_ends_at_the_snapshot)
 {
     struct kit kit = kit_make();
@@ -382,6 +422,7 @@ int main(void)
         T(a_file_with_another_digest_comes_again_from_its_start),
         T(slices_out_of_order_change_nothing),
         T(a_tail_that_follows_from_the_snapshot_is_kept),
+        T(a_tail_of_several_files_says_in_each_what_it_goes_on_from),
         T(a_tail_of_another_term_ends_at_the_snapshot),
         T(a_snapshot_behind_the_state_is_not_installed),
         T(a_ballot_of_an_older_term_comes_first),
