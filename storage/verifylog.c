@@ -170,6 +170,32 @@ static void begin_index(struct verify *verify)
         tagindex_open(&verify->index, verify->apply.at.last_id + 1, verify->apply.at.hash);
 }
 
+/* What is known of the entry before its first one, against what the file says of it. */
+static bool agrees(const struct verify *verify, const struct segment_base *base)
+{
+    return !verify->has_hash || base->index != verify->last_index ||
+           (base->term == verify->last_term &&
+            memcmp(base->hash, verify->log_hash, HASH_SIZE) == 0);
+}
+
+/* Without it, or with a false one, the log cannot begin with this file (logrow.c). */
+static void check_base(struct verify *verify, const char *file, struct segment *segment)
+{
+    SCOPED(segment_base) base = {0};
+    if (segment->first <= 1)
+        return;
+    enum err err = segment_base(segment, &base);
+    if (err != ERR_NONE)
+        verify_blame(verify, file, err, "it does not say what it goes on from: %s", err_name(err));
+    else if (base.index + 1 != segment->first || !agrees(verify, &base))
+        verify_blame(verify, file, ERR_CORRUPT, "it does not go on from what it says");
+    else if (verify->last_index == 0) { /* of the entry before it this is all that is left */
+        verify->has_hash = true;
+        verify->last_term = base.term;
+        memcpy(verify->log_hash, base.hash, HASH_SIZE);
+    }
+}
+
 static void check_wal(struct verify *verify, const char *file)
 {
     char wal[4200];
@@ -199,6 +225,7 @@ static void check_file(struct verify *verify, const struct logdir_file *file, co
     if (verify->last_index == 0)
         verify->exact = segment.first == 1; /* of a log that was cut apply has not seen the begin */
     begin_index(verify);
+    check_base(verify, path, &segment);
     if (segment.first != 0)
         read_rows(verify, path, &segment);
     if (verify->first_index == 0)
