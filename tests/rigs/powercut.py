@@ -14,6 +14,7 @@ import argparse
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 
@@ -224,6 +225,17 @@ def judge(house, cluster, history):
     harness.check(any(line["code"] == "ok" for line in kept), "nothing was acknowledged")
 
 
+def expect_sound(cluster):
+    """No power cut was taken for damage, and every file is what it claims to be. The nodes end for that."""
+    for node in cluster.nodes:
+        with open(node.log, errors="replace") as file:
+            harness.check("directory_damaged" not in file.read(), "%s took a cut for damage; see %s" % (node.name, node.log))
+        node.kill()
+        done = subprocess.run([os.path.join(harness.tool.BIN, "changeagent"), "verify", node.data],
+                              capture_output=True, text=True, check=False)
+        harness.check(done.returncode == 0, "verify of %s: %s" % (node.name, done.stdout[-400:] + done.stderr))
+
+
 def cluster_life(long, cuts, chance, tally):
     house, machines, failed = harness.House("powercut", long), [], True
     try:
@@ -241,6 +253,7 @@ def cluster_life(long, cuts, chance, tally):
             load.wait_progress(seconds=40)
             load.stop()
             judge(house, cluster, [line for load in house.loads for line in load.history()])
+        expect_sound(cluster)
         for node in cluster.nodes:
             tally.look_at(node.log)
         failed = False
