@@ -13,6 +13,7 @@ Ends with `N passed, N failed`; a machine without root, FUSE or loop devices ski
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ import retention  # noqa: E402
 import stage  # noqa: E402
 
 EVENTS = ("segment_begun", "segment_sealed", "segment_removed", "segment_dropped", "log_cut", "index_rebuilt",
-          "snapshot_begun", "snapshot_resumed", "snapshot_installed", "segment_cut")
+          "snapshot_begun", "snapshot_resumed", "snapshot_installed", "tail_carried", "segment_cut")
 MODES = ("none", "pages", "sectors")
 ROUND = 25  # cuts of one cluster between two judgements
 LIFE_ROUNDS = 4  # judgements before a new cluster
@@ -152,6 +153,11 @@ class Machine:
     def note_processes(self):
         self.victims = self.node.processes()
 
+    def close(self, failed):
+        if failed:  # as much as the disk still gives
+            subprocess.run(["cp", "-a", self.disk.place, self.disk.place + ".kept"], check=False, stderr=subprocess.DEVNULL)
+        self.disk.close()
+
 
 def cluster_of(house, machines, catchup_entries):
     """`catchup_entries`: who lacks so many, and most of the log, gets a snapshot."""
@@ -241,7 +247,8 @@ def cluster_life(long, cuts, chance, tally):
     try:
         cluster, done = cluster_of(house, machines, chance.choice((100, 100, 100000))), 0
         if long and chance.random() < 0.67:
-            kept = retention.configure(cluster.nodes[0].places()["api"], {"retention.min_records": 1500})
+            records = chance.choice((300, 1500))  # with few, who is away for a while gets a snapshot
+            kept = retention.configure(cluster.nodes[0].places()["api"], {"retention.min_records": records})
             harness.check(kept is not None and kept["verb"] == "put_done", "the retention is not set: %r" % kept)
         while done < cuts:
             load = house.load(cluster.nodes, rate=chance.choice((60, 300, 0)), clients=4, size=chance.choice((0, 700)))
@@ -260,7 +267,9 @@ def cluster_life(long, cuts, chance, tally):
     finally:
         house.close(failed)
         for machine in machines:
-            machine.disk.close()
+            machine.close(failed)
+        if not failed:
+            shutil.rmtree(house.dir, ignore_errors=True)  # what had a disk mounted in it
 
 
 def run_clusters(cuts, chance, long=True):
